@@ -24,10 +24,11 @@ from app.core.security import Passwords
 from app.core.settings import InvalidSettingsError, Settings, read_settings
 from app.db.database import Database
 from app.db.engine import create_engine
-from app.db.schema import ensure_newest
+from app.db.schema import UnavailableDatabaseError, UnknownSchemaError, ensure_newest
 from app.edge import metrics
 from app.edge.connections import Connections, warn_unless_bounded
 from app.edge.middleware import add_middleware
+from app.edge.startup import StartupErrorMiddleware
 from app.http import problems
 from app.jobs import audit_seal, cleanup, next_slot_index, time_zones
 from app.jobs.periodic import run_periodically
@@ -52,7 +53,7 @@ from app.routers import (
     suspended_doctors,
     visit_types,
 )
-from app.services.time_zones import register_release
+from app.services.time_zones import OlderTimeZonesError, register_release
 from app.web.kit import problems as problem_pages
 from app.web.kit.auth import find_cookie_account
 from app.web.routers import PAGE_ROUTERS
@@ -84,7 +85,15 @@ async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> As
         database = Database(engine)
         await register_release(database, allow_older=settings.allow_older_time_zones, now=clock())
         log.info("time zones: IANA %s", IANA_VERSION)
-        yield Resources(settings, database, passwords, clock, bounded(mailer), RateLimiter(settings))
+        yield Resources(
+            settings,
+            database,
+            passwords,
+            clock,
+            bounded(mailer),
+            RateLimiter(settings),
+            sends_mail=mailer is not print_mail,
+        )
     finally:
         passwords.close()
         await engine.dispose()
@@ -109,7 +118,7 @@ def create_app(
         app.state.metrics.show_audit_trail(seal_state)
         with logging_to(sys.stderr, readable=readable, level=settings.log_level):
             log.info(
-                "confirmed e-mail addresses are %s; approval of doctors is %s",
+                "confirmed email addresses are %s; approval of doctors is %s",
                 "required" if settings.requires_confirmed_email else "optional",
                 "required" if settings.requires_doctor_approval else "open",
             )
@@ -174,6 +183,9 @@ def create_app(
         settings,
         render_problem=problem_pages.render_problem,
         find_cookie_account=find_cookie_account,
+    )
+    app.add_middleware(
+        StartupErrorMiddleware, expected=(UnavailableDatabaseError, UnknownSchemaError, OlderTimeZonesError)
     )
     problems.add_handlers(app)
     # After the handlers of the API, because it wraps them.

@@ -42,7 +42,7 @@ class Scene:
     views: tuple[View, ...]
     go: Go
     who: str | None = None
-    """The e-mail address of the user, or ``None`` without a log-in."""
+    """The email address of the user, or ``None`` without a log-in."""
     zone: str = "Europe/Berlin"
 
 

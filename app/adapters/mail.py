@@ -67,7 +67,7 @@ def email_confirmation_mail(address: str, token: str) -> Mail:
     return Mail(
         kind=MailKind.EMAIL_CONFIRMATION,
         to=address,
-        subject="Confirm your e-mail address",
+        subject="Confirm your email address",
         text=(
             "An account was created with this address. Sign in and enter this code on the page /confirm-email within "
             f"24 hours (API clients: POST /auth/confirm-email):\n\n{token}\n\n"

@@ -54,6 +54,8 @@ class Resources:
     clock: Clock
     mailer: Mailer
     limits: RateLimiter
+    sends_mail: bool = True
+    """Whether messages reach people. The default mailer only prints them, so pages must not promise them."""
     readiness: Readiness = field(default_factory=Readiness)
     processor: ClientFairLock = field(default_factory=ClientFairLock)
     """Gives long computations their turns on the processor."""
@@ -244,7 +246,7 @@ def require(
     """Return a dependency that requires a caller with one of these roles, found by ``find``.
 
     ``setting_up`` admits callers who have not set up the second factor that their role requires. ``booking`` requires a
-    confirmed e-mail address if the settings do. Raises ``not_authenticated``, ``wrong_role``, ``set_up_second_factor``
+    confirmed email address if the settings do. Raises ``not_authenticated``, ``wrong_role``, ``set_up_second_factor``
     or ``email_not_confirmed``.
     """
 
@@ -279,7 +281,7 @@ Viewer = Annotated[Actor | None, Depends(find_caller)]
 """A public route on which a caller who has logged in may see more. ``None`` without a token."""
 PatientActor = Annotated[Actor, Depends(require(Role.PATIENT))]
 BookingActor = Annotated[Actor, Depends(require(Role.PATIENT, booking=True))]
-"""A ``PatientActor`` with a confirmed e-mail address, if the settings require one."""
+"""A ``PatientActor`` with a confirmed email address, if the settings require one."""
 DoctorActor = Annotated[Actor, Depends(require(Role.DOCTOR))]
 AdminActor = Annotated[Actor, Depends(require(Role.ADMIN))]
 AnyActor = Annotated[Actor, Depends(require(*Role))]

@@ -117,7 +117,7 @@ class Settings(BaseSettings):
 
     @property
     def requires_confirmed_email(self) -> bool:
-        """Whether patients must confirm their e-mail address before they book, and doctors before they are booked."""
+        """Whether patients must confirm their email address before they book, and doctors before they are booked."""
         required = "required" if self.environment == "production" else "optional"
         return (self.email_confirmation or required) == "required"
 

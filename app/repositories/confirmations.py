@@ -1,4 +1,4 @@
-"""Confirmed e-mail addresses, and the tokens that confirm them."""
+"""Confirmed email addresses, and the tokens that confirm them."""
 
 from datetime import datetime, timedelta
 from uuid import UUID

@@ -107,7 +107,7 @@ async def confirm_email(
     now: Now,
     _: Audit,
 ) -> None:
-    """Confirm your e-mail address with the code that was sent to it.
+    """Confirm your email address with the code that was sent to it.
 
     The code works once, for 24 hours, and only for the account for which it was sent. Choosing a new password with a
     reset token also confirms the address.
@@ -124,7 +124,7 @@ async def confirm_email(
 async def resend_confirmation(
     actor: AccountActor, resources: AppResources, transaction: DbTransaction, now: Now, tasks: BackgroundTasks, _: Audit
 ) -> None:
-    """Request a new code to confirm your e-mail address.
+    """Request a new code to confirm your email address.
 
     Earlier codes stop working. Nothing is sent if the address is already confirmed.
     """
@@ -158,7 +158,7 @@ async def login(
 ) -> wire.Token:
     """Obtain an access token (OAuth2 password grant).
 
-    Send `username` (the e-mail address) and `password` as a form. Then send the token with every request, as
+    Send `username` (the email address) and `password` as a form. Then send the token with every request, as
     `Authorization: Bearer …`. It is valid for `expires_in` seconds; use `POST /auth/refresh` to get the next one. For
     an account with a second factor, also send its code as `otp`; without it the response is `second_factor_required`.
     If a recovery code is used, the owner is notified by mail.

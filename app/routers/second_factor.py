@@ -49,7 +49,7 @@ async def set_up_second_factor(
 
     Show `provisioning_uri` to an authenticator app as a QR code, or type `secret` into the app. Then send the code that
     the app shows to `POST /auth/second-factor/confirm`. Until then nothing changes. Requires a log-in within the last
-    ten minutes and a confirmed e-mail address.
+    ten minutes and a confirmed email address.
     """
     return await second_factor.set_up(transaction, resources.settings, actor)
 

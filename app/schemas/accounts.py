@@ -75,7 +75,7 @@ class User(ResponseBody):
 
 
 class EmailConfirmation(Body):
-    """The code that was sent to your e-mail address."""
+    """The code that was sent to your email address."""
 
     token: PastedToken = Field(examples=[EXAMPLE_TOKEN])
 
@@ -108,7 +108,7 @@ class LoginForm(BaseModel):
     """The OAuth2 password grant (RFC 6749 section 4.3). Unknown parameters are ignored, as section 3.2 requires."""
 
     grant_type: Literal["password"] = "password"
-    username: LoginName = Field(description="The e-mail address.", examples=["ann@example.com"])
+    username: LoginName = Field(description="The email address.", examples=["ann@example.com"])
     # Not the limits of a new password: one that is too short is simply wrong, and must not be answered differently.
     password: Secret = Field(min_length=1, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])
     otp: OneTimeCode | None = Field(
@@ -139,7 +139,7 @@ class Refresh(Body):
 
 
 class ForgottenPassword(Body):
-    """The e-mail address of the account."""
+    """The email address of the account."""
 
     email: Email
 

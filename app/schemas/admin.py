@@ -44,10 +44,10 @@ class AccountsQuery(PageQuery):
 
     q: Annotated[SearchText, StringConstraints(strip_whitespace=True, min_length=3)] | None = Field(
         None,
-        description="Parts of the name, in any order and letter case, or part of the e-mail address. "
+        description="Parts of the name, in any order and letter case, or part of the email address. "
         "At least three characters.",
     )
-    email: LoginName | None = Field(None, description="The whole e-mail address, in any spelling.")
+    email: LoginName | None = Field(None, description="The whole email address, in any spelling.")
     role: Role | None = None
     status: AccountStatus | None = None
 

@@ -223,7 +223,7 @@ Email = Annotated[
     AfterValidator(_read_email),
     WithJsonSchema({"type": "string", "format": "email", "maxLength": EMAIL_LENGTH, "examples": ["ann@example.com"]}),
 ]
-"""An e-mail address, as it was typed. Its syntax is checked; whether mail can be delivered is not."""
+"""An email address, as it was typed. Its syntax is checked; whether mail can be delivered is not."""
 
 LoginName = Annotated[
     str,

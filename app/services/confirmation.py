@@ -1,4 +1,4 @@
-"""Confirm e-mail addresses, and limit how many messages an address receives (ADR 0035)."""
+"""Confirm email addresses, and limit how many messages an address receives (ADR 0035)."""
 
 from datetime import datetime
 from math import ceil

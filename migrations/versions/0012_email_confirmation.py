@@ -1,4 +1,4 @@
-"""Add the confirmation of e-mail addresses and the counts of messages. Existing accounts count as confirmed."""
+"""Add the confirmation of email addresses and the counts of messages. Existing accounts count as confirmed."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Confirmation of e-mail addresses, and limits of messages per address."""
+"""Confirmation of email addresses, and limits of messages per address."""
 
 from datetime import timedelta
 

@@ -59,7 +59,7 @@ async def test_administrator_is_created(
     [
         ("short", "root@example.com", "password: must have at least 8 characters"),
         ("password1", "root@example.com", "password: This password is one of the most common"),
-        ("correct horse battery", "nobody", "email: must be an e-mail address"),
+        ("correct horse battery", "nobody", "email: must be an email address"),
     ],
 )
 async def test_administrator_with_invalid_email_or_weak_password_is_not_created(

@@ -29,3 +29,14 @@ async def open_clinic(register: Register) -> Clinic:
     for each in (doctor, german, egyptian):
         await each.set_hours(**HOURS)
     return Clinic(doctor, visit_type["id"])
+
+
+async def register_in_three_zones(register: Register) -> dict[str, Person]:
+    """Doctors in New York, Berlin and Sydney, each open from 09:00 to 12:00 and from 17:00 to 19:00 local time."""
+    doctors = {}
+    for name, zone in (("York", "America/New_York"), ("Berg", "Europe/Berlin"), ("Sid", "Australia/Sydney")):
+        doctor = await register("doctor", name=f"Dr {name}", specialty="Cardiology", time_zone=zone)
+        days = ("monday", "tuesday", "wednesday", "thursday", "friday")
+        await doctor.set_hours(**{day: [["09:00", "12:00"], ["17:00", "19:00"]] for day in days})
+        doctors[name] = doctor
+    return doctors

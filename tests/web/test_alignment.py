@@ -4,9 +4,8 @@ import pytest
 
 from tests.conftest import Register
 from tests.people import Person
-from tests.web.clinic import open_clinic
+from tests.web.clinic import open_clinic, register_in_three_zones
 from tests.web.conftest import DESK, PHONE, OpenTab
-from tests.web.test_shown_times import register_in_three_zones
 
 TABLET = {"width": 800, "height": 1000}
 # For each row of labels, the positions of the inputs below them, and that of a button beside them.

@@ -1,4 +1,4 @@
-"""Pages that confirm an e-mail address."""
+"""Pages that confirm an email address."""
 
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -18,14 +18,14 @@ async def test_account_page_asks_for_the_code_until_the_address_is_confirmed(
     forms: Forms, client: httpx2.AsyncClient, patient: Person, confirmations: list[Mail]
 ) -> None:
     await forms.sign_in(patient)
-    assert "Your e-mail address is not confirmed yet." in (await client.get("/my/account")).text
+    assert "Your email address is not confirmed yet." in (await client.get("/my/account")).text
     refused = await forms.send(PAGE, token="not it", next="/my/account")
     assert refused.status_code == 422
     assert "This code is wrong" in refused.text
     confirmed = await forms.send(PAGE, token=read_token(confirmations[0]), next="/my/account")
     assert confirmed.headers["location"] == "/my/account"
     shown = (await client.get("/my/account")).text
-    assert "Your e-mail address has been confirmed." in shown
+    assert "Your email address has been confirmed." in shown
     assert "not confirmed yet" not in shown
     assert (await client.get(PAGE)).headers["location"] == "/my/account"
 
@@ -68,7 +68,7 @@ async def test_code_is_sent_again_up_to_a_limit(forms: Forms, patient: Person, c
 
 async def test_second_factor_needs_a_confirmed_address(forms: Forms, patient: Person) -> None:
     await forms.sign_in(patient)
-    assert "Confirm your e-mail address first." in (await forms.client.get("/my/account/second-factor")).text
+    assert "Confirm your email address first." in (await forms.client.get("/my/account/second-factor")).text
     redirect = await forms.send("/my/account/second-factor", on="/my/account")
     assert redirect.headers["location"] == f"{PAGE}?next=%2Fmy%2Faccount%2Fsecond-factor"
 
@@ -98,7 +98,7 @@ class TestRequiredConfirmation:
         redirect = await client.get(pick)
         assert redirect.headers["location"] == f"{PAGE}?{urlencode({'next': pick})}"
         shown = await client.get(redirect.headers["location"])
-        assert "First confirm your e-mail address" in shown.text
+        assert "First confirm your email address" in shown.text
         token = read_token(confirmations[-1])
         confirmed = await forms.send(PAGE, on=redirect.headers["location"], token=token, next=pick)
         assert confirmed.headers["location"] == pick
@@ -110,7 +110,7 @@ class TestRequiredConfirmation:
         self, forms: Forms, client: httpx2.AsyncClient, patient: Person, confirm_email: ConfirmEmail
     ) -> None:
         await forms.sign_in(patient)
-        assert "Confirm your e-mail address to continue." in (await client.get("/my/appointments")).text
-        assert "Confirm your e-mail address to continue" not in (await client.get(PAGE)).text
+        assert "Confirm your email address to continue." in (await client.get("/my/appointments")).text
+        assert "Confirm your email address to continue" not in (await client.get(PAGE)).text
         await confirm_email(patient)
-        assert "Confirm your e-mail address to continue" not in (await client.get("/my/appointments")).text
+        assert "Confirm your email address to continue" not in (await client.get("/my/appointments")).text

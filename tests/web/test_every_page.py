@@ -31,7 +31,7 @@ RANDOM = re.compile(
     r'|(?<=content_version" value=")[^"]+|(?<=[^_]token" value=")[^"]+|(?<=token=)[\w-]+|(?<=token%3D)[\w-]+'
     r'|(?<=cursor=)[\w-]+|(?<=after=)[\w-]+|(?<=number">)[0-9a-f]{6}\b|(?<=[a-z])\d+(?=@)'
 )
-"""Ids and values derived from them, and the numbers in e-mail addresses, which differ from test to test."""
+"""Ids and values derived from them, and the numbers in email addresses, which differ from test to test."""
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ async def test_refused_form_keeps_typed_values_except_secrets(forms: Forms) -> N
     response = await forms.send("/register", name="Ann <b>Lee", email="ann", password="short")
     assert response.status_code == 422
     assert 'value="Ann &lt;b&gt;Lee"' in response.text
-    assert "Enter an e-mail address, like ann@example.com." in response.text
+    assert "Enter an email address, like ann@example.com." in response.text
     assert "Must have at least 8 characters." in response.text
     assert 'aria-describedby="email-error"' in response.text
     assert "short" not in response.text

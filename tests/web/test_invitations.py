@@ -1,13 +1,16 @@
 """Invitations on pages: an administrator sends one, and a doctor joins with it."""
 
 import re
+from dataclasses import replace
 
 import httpx2
+from fastapi import FastAPI
 
 from app.adapters.mail import Mail
 from tests.conftest import read_token
 from tests.people import PASSWORD, Person, assert_problem
 from tests.web.conftest import Forms
+from tests.web.markup import read_text
 
 INVITATIONS = "/office/invitations"
 GUEST = "guest@example.com"
@@ -52,6 +55,20 @@ async def test_doctor_accepts_an_invitation(
     assert start.headers["Location"] == "/practice/day"
     profile = (await client.get("/practice/profile")).text
     assert read_selected(profile) == "Europe/Berlin"
+
+
+async def test_pages_do_not_promise_mail_that_is_only_printed(
+    forms: Forms, client: httpx2.AsyncClient, admin: Person, app: FastAPI
+) -> None:
+    await forms.sign_in(admin)
+    pages = (INVITATIONS, "/forgotten", "/reset", f"/office/users/{admin.id}?decision=remove-second-factor")
+    for sends_mail in (True, False):
+        app.state.resources = replace(app.state.resources, sends_mail=sends_mail)
+        shown = [read_text(await client.get(page)) for page in pages]
+        shown.append(read_text(await forms.send(INVITATIONS, email=GUEST)))
+        assert [("server does not send email" in text) for text in shown] == [not sends_mail] * len(shown)
+        assert "/invitation?token=" in shown[-1]
+        assert ("We are sending" in shown[-1]) == sends_mail
 
 
 async def test_used_invitation_leads_its_doctor_to_the_start_page(

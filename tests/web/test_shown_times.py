@@ -12,6 +12,7 @@ from icalendar import Calendar
 from app.web.kit.formatting import Formatter
 from tests.conftest import Register, SetClock
 from tests.people import Person
+from tests.web.clinic import register_in_three_zones
 from tests.web.conftest import Forms
 from tests.web.markup import read_text
 
@@ -22,17 +23,6 @@ DOCTORS_OWN_ZONE = {
     "de": "In der Zeitzone der jeweiligen Praxis.",
     "es": "En la zona horaria de cada consulta.",
 }
-
-
-async def register_in_three_zones(register: Register) -> dict[str, Person]:
-    """Doctors in New York, Berlin and Sydney, each open from 09:00 to 12:00 and from 17:00 to 19:00 local time."""
-    doctors = {}
-    for name, zone in (("York", "America/New_York"), ("Berg", "Europe/Berlin"), ("Sid", "Australia/Sydney")):
-        doctor = await register("doctor", name=f"Dr {name}", specialty="Cardiology", time_zone=zone)
-        days = ("monday", "tuesday", "wednesday", "thursday", "friday")
-        await doctor.set_hours(**{day: [["09:00", "12:00"], ["17:00", "19:00"]] for day in days})
-        doctors[name] = doctor
-    return doctors
 
 
 def read_button_times(page: httpx2.Response) -> set[str]:

@@ -48,6 +48,16 @@ def test_every_text_is_translated(language: str) -> None:
         assert not message.check(), message.id
 
 
+def test_email_does_not_break_at_a_hyphen() -> None:
+    """English texts say "email"; German ones have a non-breaking hyphen (U+2011)."""
+    texts = [each for text in extract_texts() for each in ([text] if isinstance(text, str) else text)]
+    assert any("email" in text for text in texts)
+    assert not [text for text in texts if re.search("e-mail", text, re.IGNORECASE)]
+    german = [str(message.string) for message in catalogue("de")]
+    assert any("E\u2011Mail-Adresse" in text for text in german)
+    assert not [text for text in german if "E-Mail" in text]
+
+
 def test_templates_contain_no_untranslated_text() -> None:
     found = []
     for template in TEMPLATES.rglob("*.html"):

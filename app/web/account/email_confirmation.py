@@ -1,4 +1,4 @@
-"""Pages that confirm the e-mail address of an account."""
+"""Pages that confirm the email address of an account."""
 
 from typing import Annotated
 
@@ -73,6 +73,4 @@ async def resend_confirmation(
 
 
 def _go_on(page: SignedInPage, next_path: str) -> Response:
-    return page.redirect(
-        local_path(next_path) or "/my/account", page.gettext("Your e-mail address has been confirmed.")
-    )
+    return page.redirect(local_path(next_path) or "/my/account", page.gettext("Your email address has been confirmed."))

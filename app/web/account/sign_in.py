@@ -251,7 +251,7 @@ async def show_forgotten(page: PublicPage) -> Response:
 async def forgot_password(
     page: BriefPublicPage, form: SentForm, resources: AppResources, now: Now, tasks: BackgroundTasks
 ) -> Response:
-    """Send a code by e-mail. The response is the same for every address, so it does not reveal accounts."""
+    """Send a code by email. The response is the same for every address, so it does not reveal accounts."""
     try:
         typed = form.read(wire.ForgottenPassword)
     except DomainError as error:

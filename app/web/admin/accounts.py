@@ -117,7 +117,7 @@ DECISIONS: Mapping[DecisionName, AccountDecision] = {
         N_(
             "For an account owner who has lost the app and the recovery codes. First make sure that the request really "
             "comes from this person. All sessions end, only the password is required after that, and the owner is "
-            "notified by e-mail."
+            "notified by email."
         ),
         N_("The second factor has been removed, and all sessions have ended."),
         is_destructive=True,
@@ -128,13 +128,13 @@ DECISIONS: Mapping[DecisionName, AccountDecision] = {
         N_("Delete the account"),
         {
             Role.PATIENT: N_(
-                "This cannot be undone. The name, the e-mail address, the password, sessions, devices, the second "
+                "This cannot be undone. The name, the email address, the password, sessions, devices, the second "
                 "factor and all text about the patient's visits are deleted. Upcoming visits are cancelled. A record "
                 "that visits took place is kept, without the name, and so is the audit trail with the reasons that "
                 "administrators gave."
             ),
             Role.DOCTOR: N_(
-                "This cannot be undone. The name, the e-mail address, the password, sessions, devices, the second "
+                "This cannot be undone. The name, the email address, the password, sessions, devices, the second "
                 "factor, the profile, hours and time off are deleted. A record that visits took place is kept, without "
                 "the doctor's name, and so is the audit trail with the reasons that administrators gave."
             ),
@@ -374,7 +374,7 @@ async def remove_second_factor_of_user(
     tasks: BackgroundTasks,
     trail: Audit,
 ) -> Response:
-    """Remove the second factor of a user who has lost it, and notify the user by e-mail."""
+    """Remove the second factor of a user who has lost it, and notify the user by email."""
     async with deciding(page, transaction, form, trail, user_id, "remove-second-factor"):
         account, removed = await administration.remove_second_factor(transaction, page.actor, user_id)
         trail.about_account(account)

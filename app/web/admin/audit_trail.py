@@ -41,7 +41,7 @@ type _WallTime = Annotated[NaiveDatetime, Field(ge=datetime(FIRST_YEAR, 1, 1), l
 
 
 class TrailQuery(Query):
-    """The filters: people by id or e-mail address, times as wall times in the time zone of the page."""
+    """The filters: people by id or email address, times as wall times in the time zone of the page."""
 
     patient: _Who | None = None
     actor: _Who | None = None

@@ -24,7 +24,7 @@ ACTIONS: Mapping[AuditAction, str] = {
     AuditAction.CHANGE_PRACTICE: N_("Changed a doctor's profile"),
     AuditAction.CHANGE_VISIT_TYPE: N_("Changed a visit type"),
     AuditAction.COMPLETE: N_("Marked a visit as completed"),
-    AuditAction.CONFIRM_EMAIL: N_("Confirmed their e-mail address"),
+    AuditAction.CONFIRM_EMAIL: N_("Confirmed their email address"),
     AuditAction.CONFIRM_SECOND_FACTOR: N_("Turned on their second factor"),
     AuditAction.DECLINE_PROFILE_CHANGE: N_("Declined a doctor's new name or specialty"),
     AuditAction.END_SESSION: N_("Ended one of their sessions"),

@@ -117,7 +117,7 @@ BriefPublicPage = Annotated[Page, Depends(_page(find_brief_visitor))]
 """A ``PublicPage`` whose route does not hold the request's transaction, because it opens transactions of its own."""
 PatientPage = Annotated[SignedInPage, Depends(_page_of(require(Role.PATIENT, find=find_visitor)))]
 BookingPage = Annotated[SignedInPage, Depends(_page_of(require(Role.PATIENT, booking=True, find=find_visitor)))]
-"""A ``PatientPage`` for patients with a confirmed e-mail address, if the settings require one."""
+"""A ``PatientPage`` for patients with a confirmed email address, if the settings require one."""
 DoctorPage = Annotated[SignedInPage, Depends(_page_of(require(Role.DOCTOR, find=find_visitor)))]
 AdminPage = Annotated[SignedInPage, Depends(_page_of(require(Role.ADMIN, find=find_visitor)))]
 AnyPage = Annotated[SignedInPage, Depends(_page_of(require(*Role, find=find_visitor)))]

@@ -9,18 +9,18 @@ from app.web.kit.languages import N_
 
 MESSAGES: Mapping[str, str] = {
     "not_authenticated": N_("Your session has ended. Sign in to continue."),
-    "invalid_credentials": N_("The e-mail address or the password is wrong. Try again, or reset your password."),
+    "invalid_credentials": N_("The email address or the password is wrong. Try again, or reset your password."),
     "second_factor_required": N_("This account also requires a code. Enter your password and the code."),
     "invalid_second_factor": N_("The code is wrong or has already been used. Wait for the next one."),
     "invalid_refresh_token": N_("Your session has ended. Sign in to continue."),
     "log_in_again": N_("Please sign in again to do this."),
     "set_up_second_factor": N_("Your account needs a second factor. Set it up first."),
-    "email_not_confirmed": N_("First confirm your e-mail address with the code that we sent you."),
+    "email_not_confirmed": N_("First confirm your email address with the code that we sent you."),
     "too_many_attempts": N_("There were too many attempts to sign in. Wait a while, or reset your password."),
     "wrong_role": N_("You do not have access to this page. If you have another account, sign in with it."),
     "not_found": N_("Not found, or you do not have access to it. It may have been removed."),
     "second_factor_exists": N_("You already have a second factor. Remove it before you set up another one."),
-    "email_taken": N_("There is already an account with this e-mail address. Sign in, or reset your password."),
+    "email_taken": N_("There is already an account with this email address. Sign in, or reset your password."),
     "name_taken": N_("You already have a visit type with this name. Choose another name."),
     "availability_overlaps": N_("This overlaps your other hours. Change one of the times."),
     "slot_taken": N_("This time has just been taken. Choose another time."),
@@ -51,7 +51,7 @@ MESSAGES: Mapping[str, str] = {
     "too_late": N_("It is too late to change this online."),
     "too_early": N_("It is too early for this: the visit is still to come."),
     "wrong_status": N_("This is no longer possible: the appointment has changed. This is its current state."),
-    "doctor_not_confirmed": N_("This doctor has not confirmed their e-mail address yet. Wait until they have done so."),
+    "doctor_not_confirmed": N_("This doctor has not confirmed their email address yet. Wait until they have done so."),
     "doctor_not_suspended": N_(
         "This is possible only while the doctor is suspended. Otherwise, only the doctor can cancel the visits."
     ),
@@ -119,7 +119,7 @@ FIELD_TEXTS: Mapping[str, str] = {
     "whole_number": N_("Enter a whole number."),
     "composed_too_long": N_("At most %(bound)s characters."),
     "email_too_long": N_("At most %(bound)s characters."),
-    "email_format": N_("Enter an e-mail address, like ann@example.com."),
+    "email_format": N_("Enter an email address, like ann@example.com."),
     "no_letter_or_digit": N_("Enter at least one letter or digit."),
     "unknown_time_zone": N_("Choose a time zone from the list."),
     "account_reference": N_("There is no account with this address or number."),
@@ -142,7 +142,7 @@ FIELD_TEXTS: Mapping[str, str] = {
     "wrong_code": N_("This is not the code that your app shows now. Wait for the next one."),
     "password_common": N_("This password is too common. Choose another one."),
     "password_obvious": N_("This password consists only of words that are easy to guess here."),
-    "password_personal": N_("The password must be different from your name and your e-mail address."),
+    "password_personal": N_("The password must be different from your name and your email address."),
 }
 """The messages for fields, by the type of pydantic's error, or a code of ``FIELD_ERRORS``. Others: see below."""
 ANY_FIELD_TEXT = N_("This is not valid. Check it and try again.")

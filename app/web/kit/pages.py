@@ -170,12 +170,12 @@ class Page:
 
     @property
     def asks_to_confirm(self) -> bool:
-        """Whether the page asks the viewer to confirm the e-mail address of the account."""
+        """Whether the page asks the viewer to confirm the email address of the account."""
         asked = self.resources.settings.requires_confirmed_email and self.request.url.path != CONFIRM_EMAIL
         return asked and self.viewer is not None and not self.viewer.email_confirmed
 
     def confirm_email_path(self, next_: str) -> str:
-        """Return the path of the page that confirms the e-mail address and then continues at ``next_``."""
+        """Return the path of the page that confirms the email address and then continues at ``next_``."""
         return f"{CONFIRM_EMAIL}?{urlencode({'next': next_})}" if next_ else CONFIRM_EMAIL
 
     @property
