@@ -57,6 +57,10 @@ class Registrations:
             return await register()
         before, sent = await dump_rows(url), len(confirmations)
         person = await register()
-        inserts = [insert for insert in await dump_rows(url) if insert not in before]
+        after = await dump_rows(url)
+        inserts = [insert for insert in after if insert not in before]
+        # Nothing else was written at the same time, and nothing that was there before is missing.
+        assert len(inserts) + len(before) == len(after), "registering changes a row"
+        assert sum(insert.startswith("INSERT INTO users ") for insert in inserts) == 1, "another user has registered"
         self.known[key] = Registration(person, list(client.cookies.jar), confirmations[sent:], inserts)
         return person
