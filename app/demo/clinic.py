@@ -5,21 +5,26 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import batched
+from operator import itemgetter
 from random import Random
-from typing import Any
 from zoneinfo import ZoneInfo
 
+from uuid_utils.compat import uuid7
+
+from app.core.audit_actions import AuditAction
 from app.core.permissions import Actor, Role
 from app.core.security import Passwords
 from app.core.settings import InvalidSettingsError, Settings
 from app.core.text import search_key
-from app.db.database import Database, Transaction
+from app.db.database import Database
 from app.demo.calendar import OPENED, make_calendar
 from app.demo.people import DOCTORS, NAMES, ZONES, DemoDoctor
 from app.repositories import appointments, users
 from app.repositories.appointments import AppointmentRecord
+from app.repositories.users import UserRecord
 from app.scheduling.status import ACTIVE, AppointmentStatus
 from app.services import accounts, conflicts
+from app.services.audit import Event
 
 PASSWORD = "demo-password"  # noqa: S105 - public by purpose, and refused in production
 PATIENTS = 200
@@ -70,39 +75,31 @@ async def _register_patients(
     patients: list[Actor] = []
     print(f"Registering {PATIENTS} patients. Hashing their passwords takes a moment.")
     # In batches that fit into the queue for hashing, which rejects further requests.
-    for people in batched(joined.items(), settings.password_workers + settings.password_queue):
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(_register_patient(database, passwords, *each)) for each in people]
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from errors
-        patients += [task.result() for task in tasks]
+    for people in batched(
+        sorted(joined.items(), key=itemgetter(1)), settings.password_workers + settings.password_queue
+    ):
+        existing = {name: await _find(database, name) for name, _ in people}  # from a run that was interrupted
+        missing = [name for name, actor in existing.items() if actor is None]
+        hashes = iter(await asyncio.gather(*(passwords.hash(PASSWORD) for _ in missing)))
+        # One after the other, because lists show accounts in the order in which they were created.
+        for name, at in people:
+            patients.append(existing[name] or await _register_patient(database, name, next(hashes), at))
         print(f"  {len(patients)} patients")
     return patients
 
 
-async def _register_patient(database: Database, passwords: Passwords, name: str, joined: datetime) -> Actor:
-    if existing := await _find(database, name):  # from a run that was interrupted
-        return existing
+async def _register_patient(database: Database, name: str, password_hash: str, joined: datetime) -> Actor:
+    user = UserRecord(uuid7(), _address(name), name, Role.PATIENT, joined, email_confirmed_at=joined)
     async with database.write() as transaction:
-        return await _register(transaction, passwords, name, Role.PATIENT, joined)
-
-
-async def _register(
-    transaction: Transaction, passwords: Passwords, name: str, role: Role, joined: datetime, **public: Any
-) -> Actor:
-    user = await accounts.register(
-        transaction,
-        passwords,
-        email=_address(name),
-        password=PASSWORD,
-        name=name,
-        role=role,
-        now=joined,
-        refuse_weak=False,
-        confirmed=True,
-        **public,
-    )
+        await accounts.add_account(
+            transaction,
+            user,
+            password_hash,
+            specialty=None,
+            time_zone="UTC",
+            approved=True,
+            event=Event(AuditAction.REGISTER, client=None),
+        )
     return Actor(user.id, user.role, user.name)
 
 
@@ -111,9 +108,21 @@ async def _open_practice(
 ) -> int:
     # Each patient belongs to one time zone, and visits only doctors of that zone.
     local_patients = patients[ZONES.index(doctor.time_zone) :: len(ZONES)]
-    public = {"specialty": doctor.specialty, "time_zone": doctor.time_zone}
     async with database.write() as transaction:
-        actor = await _register(transaction, passwords, doctor.name, Role.DOCTOR, now - OPENED, **public)
+        user = await accounts.register(
+            transaction,
+            passwords,
+            email=_address(doctor.name),
+            password=PASSWORD,
+            name=doctor.name,
+            role=Role.DOCTOR,
+            now=now - OPENED,
+            refuse_weak=False,
+            specialty=doctor.specialty,
+            time_zone=doctor.time_zone,
+            confirmed=True,
+        )
+        actor = Actor(user.id, user.role, user.name)
         booked = await make_calendar(transaction, actor, doctor, local_patients, now)
     found = Counter(each.status for each in booked)
     counts = ", ".join(f"{found[status]} {status}" for status in AppointmentStatus if status in found)

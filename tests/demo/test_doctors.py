@@ -39,6 +39,15 @@ async def test_clinic_has_varied_doctors_and_patients(clinic: DemoClinic) -> Non
     assert all(len(doctor.languages) >= 2 and len(doctor.bio) > 20 for doctor in doctors)
 
 
+async def test_accounts_are_created_in_the_order_of_their_dates_before_the_first_booking(clinic: DemoClinic) -> None:
+    people = await clinic.read_rows(User.id, User.created_at)
+    dates = [person.created_at for person in sorted(people, key=lambda each: each.id)]
+    assert dates == sorted(dates)
+    joined = {person.id: person.created_at for person in people}
+    for visit in await clinic.read_rows(Appointment.patient_id, Appointment.doctor_id, Appointment.created_at):
+        assert max(joined[visit.patient_id], joined[visit.doctor_id]) <= visit.created_at
+
+
 async def test_clinic_contains_only_values_that_the_api_accepts(clinic: DemoClinic) -> None:
     TypeAdapter(NewPassword).validate_python(PASSWORD)
     fields: tuple[tuple[Any, Any], ...] = (
