@@ -13,8 +13,10 @@ from tests.web.markup import read_text
 
 
 def read_filter_links(page: httpx2.Response) -> dict[str, str]:
-    """Return the texts and the targets of the links that remove a filter."""
-    found = re.findall(r'<li><a href="(/[^"]*)">([^<]+)</a></li>', page.text.partition('class="empty"')[2])
+    """Return the texts and the targets of the links that change or remove a filter."""
+    found = re.findall(
+        r'<li><a href="(/[^"]*)">(?:<bdi>)?([^<]+)(?:</bdi>)?</a></li>', page.text.partition('class="empty"')[2]
+    )
     return {text: unescape(address) for address, text in found}
 
 
@@ -47,6 +49,27 @@ async def test_search_without_results_offers_to_remove_each_filter(
         "Any time of day": "/?specialty=Dermatology&mode=in_person",
     }
     assert "Dr Amara Okafor" in read_text(await client.get(found["Any time of day"]))
+
+
+@on_both_databases
+async def test_search_for_a_specialty_or_language_that_no_doctor_has_says_so(
+    client: httpx2.AsyncClient, register: Register
+) -> None:
+    for specialty in ("Dermatology", "Cardiology", "Pediatric cardiology"):
+        await register("doctor", specialty=specialty)
+    page = await client.get("/?specialty=neurology&part=evening")
+    assert "No doctor here has this specialty: neurology." in read_text(page)
+    links = {"Any specialty": "/?part=evening", "Any time of day": "/?specialty=neurology"}
+    names = ("Cardiology", "Dermatology", "Pediatric cardiology")
+    others = {name: f"/?specialty={name.replace(' ', '+')}&part=evening" for name in names}
+    assert read_filter_links(page) == links | others
+    page = await client.get("/?specialty=Cardiolgy")
+    assert read_filter_links(page) == {"Any specialty": "/", "Cardiology": "/?specialty=Cardiology"}
+    # The wanted specialty exists in another spelling.
+    assert "No doctor here" not in read_text(await client.get("/?specialty=CARDIOLOGY"))
+    page = await client.get("/?language=eo")
+    assert "No doctor here speaks this language: Esperanto." in read_text(page)
+    assert read_filter_links(page) == {"Any language": "/"}
 
 
 async def test_search_from_a_day_years_ahead_names_the_day(client: httpx2.AsyncClient, register: Register) -> None:

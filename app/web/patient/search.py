@@ -1,8 +1,9 @@
 """The search, which is the home page: the earliest free times of all doctors, with filters."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
+from difflib import get_close_matches
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 
 from app.core.dependencies import DbTransaction, Now, SearchTime
 from app.core.errors import DomainError
-from app.core.text import search_key
+from app.core.text import isolate, search_key
 from app.http.after_response import save_bounds_after_response
 from app.http.paging import SEARCH_CURSOR, read_cursor, write_cursor
 from app.repositories import doctors
@@ -38,6 +39,9 @@ router = page_router()
 MAX_SHOWN = 40
 MAX_SUGGESTION_BYTES = 5 * 1024
 MAX_RESULT_BYTES = 38 * 1024
+MAX_OTHER_SPECIALTIES = 12
+"""The number of specialties that are offered instead of one that no doctor has."""
+_SIMILAR = 0.8  # cardiolgy and cardiology, but not neurology and dermatology
 _ROW_BYTES, _TIME_BYTES = 600, 250  # of markup
 _REMOVAL_TEXTS = {
     "specialty": N_("Any specialty"),
@@ -74,10 +78,11 @@ async def search_slots(
     """Show the earliest free times that match the filters."""
     form = Form(dict(page.request.query_params))
     await load_zones(page, transaction)
+    specialties, languages = await doctors.list_specialties(transaction), await doctors.list_languages(transaction)
     shown: dict[str, Any] = {
         "clock_hint": _describe_clock(page),
-        "specialties": fit(await doctors.list_specialties(transaction), _weigh_suggestion, MAX_SUGGESTION_BYTES),
-        "languages": _list_languages(page, form.value("language"), await doctors.list_languages(transaction)),
+        "specialties": fit(specialties, _weigh_suggestion, MAX_SUGGESTION_BYTES),
+        "languages": _list_languages(page, form.value("language"), languages),
         "modes": [(each.value, page.formatter.mode(each)) for each in VisitMode],
     }
     try:
@@ -103,7 +108,7 @@ async def search_slots(
     # After the response: a search is a GET, which cannot write, and must not wait for a lock (ADR 0022).
     save_bounds_after_response(tasks, page.resources.database, found.bound_updates)
     if not found.matches:
-        empty = _explain_empty_result(page, wanted, found)
+        empty = _explain_empty_result(page, wanted, found, specialties, languages)
         return page.render(
             "patient/search.html", form=form, **shown, days={}, first=None, first_slot=None, more=None, empty=empty
         )
@@ -188,10 +193,17 @@ class EmptyResult:
     sentence: str
     dropped: Sequence[tuple[str, str]] = ()
     """For each filter, the address of the search without it, and the text of the link."""
+    specialties: Sequence[tuple[str, str]] = ()
+    """The addresses of the search with other specialties, if no doctor has the wanted one, and their names."""
 
 
-def _explain_empty_result(page: Page, wanted: Search, found: SearchResult) -> EmptyResult:
-    """Return the reason: no doctors yet, the search was stopped, no match for the filters, or no free time at all."""
+def _explain_empty_result(
+    page: Page, wanted: Search, found: SearchResult, specialties: Sequence[str], languages: Sequence[str]
+) -> EmptyResult:
+    """Return the reason: no doctors at all, or for a filter, the search was stopped, or there are no free times.
+
+    ``specialties`` and ``languages`` are those of the listed doctors.
+    """
     query = wanted.model_dump(mode="json", exclude_none=True)
     without = {name: {other: query[other] for other in query if other != name} for name in query}
     dropped = [
@@ -199,6 +211,8 @@ def _explain_empty_result(page: Page, wanted: Search, found: SearchResult) -> Em
     ]
     if not page.zones:
         return EmptyResult(page.gettext("No doctors can be booked here yet."))
+    if missing := _explain_missing_doctors(page, wanted, query, specialties, languages):
+        return replace(missing, dropped=dropped)
     start = max(to_instant(page.now), to_instant(datetime.combine(wanted.day or date.min, time(), UTC)))
     # With two days to spare, because the wanted day begins at another instant in each zone.
     if found.searched_until < start + MAX_LISTING - 2 * DAY:
@@ -213,6 +227,29 @@ def _explain_empty_result(page: Page, wanted: Search, found: SearchResult) -> Em
     if dropped:
         return EmptyResult(page.gettext("No free times in the next two months match your filters."), dropped)
     return EmptyResult(page.gettext("No doctor has any free times in the next two months."))
+
+
+def _explain_missing_doctors(
+    page: Page, wanted: Search, query: Mapping[str, str], specialties: Sequence[str], languages: Sequence[str]
+) -> EmptyResult | None:
+    """Return that no doctor has the specialty, or speaks the language; ``None`` if there are such doctors."""
+    if wanted.specialty and search_key(wanted.specialty) not in map(search_key, specialties):
+        sentence = page.gettext("No doctor here has this specialty: %(name)s.", name=isolate(wanted.specialty))
+        others = _find_other_specialties(wanted.specialty, specialties)
+        links = [(f"/?{urlencode({**query, 'specialty': name})}", name) for name in others]
+        return EmptyResult(sentence, specialties=links)
+    if wanted.language and wanted.language.casefold() not in languages:
+        language = page.formatter.language(wanted.language)
+        return EmptyResult(page.gettext("No doctor here speaks this language: %(language)s.", language=language))
+    return None
+
+
+def _find_other_specialties(wanted: str, specialties: Sequence[str]) -> Sequence[str]:
+    """Return the specialties that are spelled or begin like the wanted one; if there are none, the first ones."""
+    names = {search_key(name): name for name in fit(specialties, _weigh_suggestion, MAX_SUGGESTION_BYTES)}
+    key = search_key(wanted)
+    similar = [*get_close_matches(key, names, cutoff=_SIMILAR), *(each for each in names if key in each or each in key)]
+    return [names[each] for each in dict.fromkeys(similar or names)][:MAX_OTHER_SPECIALTIES]
 
 
 def _more(wanted: Search, shown: Sequence[Match]) -> str:
