@@ -36,7 +36,7 @@ NARROW: ViewportSize = {"width": 320, "height": 640}
 def backend(request: pytest.FixtureRequest) -> str:
     """Pages run on SQLite only: the tests of the services and of the API send the same statements to PostgreSQL.
 
-    A test of a page that sends statements of its own is marked with ``on_both_databases``.
+    A test of a page that sends statements of its own is marked with ``on_both_databases`` (ADR 0049).
     """
     name: str = request.param
     return name

@@ -167,12 +167,16 @@ class World:
             "/admin/invitations", {"email": "guest@example.com", "name": LONG_NAME, "time_zone": "Europe/Berlin"}
         )
         world.ids["invitation"] = invitation.json()["token"]
-        async with resources.database.write() as transaction:
-            colleague, change_id = UUID(world.ids["colleague"]), uuid7()
-            await replace_change(
-                transaction, colleague, change_id, name=LONG_NAME, specialty="Cardiology", now=clock.time
-            )
+        await world.request_profile_change(resources)
         return world
+
+    async def request_profile_change(self, resources: Resources) -> None:
+        """Let a change of the colleague's name wait for review."""
+        async with resources.database.write() as transaction:
+            colleague, change_id = UUID(self.ids["colleague"]), uuid7()
+            await replace_change(
+                transaction, colleague, change_id, name=LONG_NAME, specialty="Cardiology", now=self.clock.time
+            )
 
     async def grow(self) -> None:
         """Add more patients, visits, doctors, rules and audit events."""

@@ -103,7 +103,8 @@ async def read_every_page(assembled: FastAPI, url: str) -> dict[tuple[str, str],
         for role in ALL_ROLES:
             client.cookies.clear()
             await world.enter(Forms(client), role)
-            for path, _ in pages_of(role):
+            not_pages = (path.replace("{appointment_id:uuid}", "{visit}") for path in NO_PAGES)
+            for path in (*(path for path, _ in pages_of(role)), *not_pages):
                 response = await client.get(world.address(path), headers={"Accept": "text/html"})
                 pages[role, path] = RANDOM.sub("", response.text)
     return pages
