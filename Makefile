@@ -1,4 +1,4 @@
-# Every target installs what it needs. Only Python >= 3.12 must already be there.
+# Every target installs what it needs. Only Python >= 3.12 must be installed already.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 RUNTIME := .venv/.runtime-installed

@@ -113,7 +113,7 @@ TABLES = User.metadata.sorted_tables
 
 async def delete_all_rows(url: str) -> None:
     """Delete all rows of a PostgreSQL database. For few rows this is faster than TRUNCATE."""
-    # The triggers of the audit trail would refuse.
+    # As replica, because the triggers of the audit trail would refuse to delete its events.
     await run_script(
         url, ["SET LOCAL session_replication_role = replica", *(f"DELETE FROM {table}" for table in TABLES)]
     )

@@ -23,7 +23,7 @@ class FieldError:
 
     field: str
     code: str
-    """A key of ``FIELD_ERRORS``, or the type of an error of pydantic."""
+    """A key of ``FIELD_ERRORS``, or the type of a pydantic error."""
     message: str
     """For developers. Pages have their own text for each code."""
     bound: str = ""

@@ -32,7 +32,7 @@ def provisioning_uri(secret: str, email: str) -> str:
 def find_step(secret: str, code: str, now: datetime) -> int | None:
     """Return the time step that the code belongs to, or ``None`` if the code is wrong.
 
-    The present, the previous and the next step are accepted (RFC 6238 section 5.2).
+    The current, the previous and the next step are accepted (RFC 6238 section 5.2).
     """
     if not code.isascii():  # compare_digest raises an error for other characters
         return None

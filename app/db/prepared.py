@@ -73,7 +73,7 @@ def _compile(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> Compil
     return Compiled(
         compiled.string,
         [(name, types[name].bind_processor(dialect)) for name in compiled.positiontup or ()],
-        # Without those that are required, so that a missing value is an error and not NULL.
+        # Defaults only for values that are not required, so that a missing value is an error and not NULL.
         {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required},
         [(index, process) for index, process in enumerate(processors) if process],
         row._make,

@@ -188,7 +188,7 @@ def _could_be_moved(origin: _Visit, visit: _Visit) -> bool:
 
 
 async def _play(office: _Office, patient: Actor, visit: _Visit) -> AppointmentRecord | None:
-    """Book a visit, and do what happens to it until now. Returns ``None`` if it cannot be booked."""
+    """Book a visit, and carry out everything that happens to it until now. Returns ``None`` if it cannot be booked."""
     rng = office.rng
     at = rng.randint(visit.earliest, visit.latest)
     appointment = await _book(office, patient, visit, at)

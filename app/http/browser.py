@@ -7,7 +7,7 @@ from app.core.settings import Settings
 from app.repositories.login_attempts import DEVICE_LIFETIME
 
 CLEAR_SITE_DATA = {"Clear-Site-Data": '"cache", "storage"'}
-"""Headers of a response that ends a session. The browser deletes its cache and storage of this site."""
+"""Headers of a response that ends a session. The browser deletes its cache and storage for this site."""
 
 
 def set_device(response: Response, settings: Settings, device: str) -> None:

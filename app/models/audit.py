@@ -78,7 +78,7 @@ class AuditArchive(Base):
 
 
 # The only allowed update is sealing, which sets an empty position and hash. PostgreSQL uses one function, SQLite a
-# trigger for each kind of change. REPLACE of SQLite deletes conflicting rows without calling a trigger, so the triggers
+# trigger for each kind of change. SQLite's REPLACE deletes conflicting rows without calling a trigger, so the triggers
 # refuse rows that conflict. An event may be deleted when an archive covers its position. Archives cannot be changed or
 # deleted.
 # The functions of PostgreSQL set their search path. Otherwise a role that can create operators or tables could decide

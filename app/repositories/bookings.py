@@ -47,7 +47,7 @@ _MAX_BUFFER = timedelta(microseconds=MAX_BUFFER)
 _MAX_BUSY = timedelta(microseconds=MAX_BUFFER + MAX_VISIT + MAX_BUFFER)
 _OCCUPIES_TIME = and_(*(Appointment.status != status for status in AppointmentStatus if not status.occupies_time))
 MAX_HOLD = timedelta(minutes=10)
-"""A hold that expires later than this was created by a clock that was ahead, and counts as expired."""
+"""If a hold expires later than this, it was created while the clock was ahead, and counts as expired."""
 # A literal, as in the partial index of holds: with a parameter, the planner could not use that index.
 _IS_HOLD: ColumnElement[bool] = literal_column("status = 'pending'")
 

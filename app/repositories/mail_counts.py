@@ -13,7 +13,7 @@ HOUR = timedelta(hours=1)
 
 
 async def count_mail(transaction: Transaction, key_hash: str, *, limit: int, now: datetime) -> bool:
-    """Count a message. Returns ``False``, and does not count, if there were ``limit`` within the hour already."""
+    """Count a message. If ``limit`` messages were counted within the hour, count nothing and return ``False``."""
     over = is_over(MailCount.hour_began_at, now, HOUR)
     counted = await upsert(
         transaction,

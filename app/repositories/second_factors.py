@@ -71,7 +71,7 @@ async def use_time_step(transaction: Transaction, user_id: UUID, step: int) -> b
 async def delete_second_factor(transaction: Transaction, user_id: UUID) -> bool:
     """Delete the second factor of an account; return whether it was confirmed."""
     await transaction.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
-    # The devices have shown codes of this factor, but none of the next one.
+    # No device has shown a code of the next factor yet.
     await transaction.execute(update(KnownDevice).where(KnownDevice.user_id == user_id).values(second_factor=False))
     deleted = delete(SecondFactor).where(SecondFactor.user_id == user_id)
     return await transaction.scalar(deleted.returning(SecondFactor.confirmed_at)) is not None

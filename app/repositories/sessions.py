@@ -19,7 +19,7 @@ from app.models import Doctor, LoginSession, RefreshToken, User
 
 _USER_AGENT = 200
 _SKEW = timedelta(seconds=CLOCK_SKEW)
-"""A session that was refreshed further in the future than this was dated by a clock that was ahead, and is refused."""
+"""If a session was refreshed further in the future than this, the clock was ahead, and the session is refused."""
 
 
 @dataclass(frozen=True, slots=True)

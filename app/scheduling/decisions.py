@@ -224,7 +224,8 @@ def _blocked_intervals(
         Refusal.OUTSIDE_AVAILABILITY: subtract([span], merge(clip(hours, span))),
         Refusal.TIME_OFF: time_off_windows(rules, span),
         Refusal.DAY_FULL: _full_days(rules, visit_type, busy),
-        # The buffers of the new visit must not overlap busy periods either. Extending those has the same effect.
+        # The buffers of the new visit must not overlap busy periods either. Extending the busy periods by them has the
+        # same effect.
         Refusal.SLOT_TAKEN: [(each.busy_start - after, each.busy_end + before) for each in busy],
     }
 

@@ -33,7 +33,7 @@ class NewAppointment(Body):
     )
     visit_type_id: UUID | None = Field(None, description="Required for a doctor who has visit types.")
     hold_id: UUID | None = Field(
-        None, description="The id of your hold of this time. The appointment gets the same id."
+        None, description="The id of your hold on this time. The appointment gets the same id."
     )
     reason: Note | None = Field(
         None, description="What the visit is about. The doctor can read it.", examples=["A mole"]

@@ -76,7 +76,7 @@ class SlotSearch(PageQuery):
     @property
     def minutes(self) -> int | None:
         """The length to search for, if `visit` is a number."""
-        # Only ASCII digits, and few: `int` accepts digits of all scripts, and refuses thousands of them.
+        # Only a few ASCII digits: `int` also accepts other digits, and fails if there are thousands.
         return int(self.visit) if self.visit and re.fullmatch(r"[0-9]{1,4}", self.visit) else None
 
     @property

@@ -15,9 +15,9 @@ from app.repositories import login_attempts
 from app.repositories.login_attempts import MAX_WAIT
 
 FREE_ATTEMPTS = 10
-"""Failed attempts from one network that cause no wait. Each further one doubles the wait."""
+"""How many failed attempts from one network cause no wait. Each further one doubles the wait."""
 FREE_ATTEMPTS_OF_ALL = 20
-"""Failed attempts from all networks together that cause no wait."""
+"""How many failed attempts from all networks together cause no wait."""
 
 
 @dataclass(frozen=True, slots=True)

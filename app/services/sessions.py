@@ -270,7 +270,7 @@ async def check_password(
         matches = await passwords.matches(password, credentials.password_hash if credentials else None)
     if credentials and matches:
         return credentials
-    # Recorded for unknown addresses, too, so that both responses take the same statements (ADR 0005).
+    # Recorded for unknown addresses, too, so that the same statements run in both cases (ADR 0005).
     whom = credentials.user_id if credentials else None
     await _record_failure(database, Event(action, "invalid_credentials", object_id=whom, client=client), now)
     raise DomainError("invalid_credentials")
@@ -298,8 +298,8 @@ async def refresh(database: Database, settings: Settings, *, token: str, client:
     error = DomainError("invalid_refresh_token")
     async with database.write() as transaction:
         found = await sessions.find_session(transaction, token_hash, now)
-        # In both directions, because clocks of servers differ. A token that was used while a clock was far ahead must
-        # not stay repeatable until that time.
+        # Compare in both directions, because the clocks of servers differ. A token that was used while a clock was far
+        # ahead must not stay repeatable until that time.
         grace = now - REFRESH_GRACE, now + REFRESH_GRACE
         if found and await sessions.use_refresh_token(transaction, token_hash, client, now):
             await sessions.extend_session(

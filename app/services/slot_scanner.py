@@ -228,7 +228,7 @@ async def find_bounds(
 async def find_next_starts(
     transaction: Transaction, computation: Computation, doctor_ids: Collection[UUID], now: datetime
 ) -> tuple[Mapping[UUID, datetime], Sequence[BoundUpdate]]:
-    """Return when each doctor's earliest slot of any visit type within 62 days starts, and new lower bounds.
+    """Return the start of each doctor's earliest slot of any visit type within 62 days, and new lower bounds.
 
     Doctors without a slot, and those for whom the computation has no time left, are left out.
     """

@@ -42,7 +42,7 @@ class Submission:
 
     async def was_accepted(self, transaction: Transaction, now: datetime) -> bool:
         """Return whether the same form was processed within the last minute, for any account."""
-        # In both directions, because clocks of servers differ.
+        # Compare in both directions, because the clocks of servers differ.
         return await idempotency.has_key(
             transaction, self.key, since=now - RESUBMISSION_WINDOW, until=now + RESUBMISSION_WINDOW
         )

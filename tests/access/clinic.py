@@ -29,7 +29,7 @@ TABLES = [table for table in User.metadata.sorted_tables if table.name != "audit
 BOOKKEEPING = {"login_attempts", "mail_counts", "offers"}
 """Tables to which a request may write although it is refused or only reads."""
 
-REASON = "A reason of some words"
+REASON = "A reason in a few words"
 SECRET = pyotp.random_base32()
 
 type State = dict[str, list[str]]

@@ -25,8 +25,8 @@ type Column = Literal[
     "long ago",
 ]
 """The patient and the doctor own the object; the other patient and the other doctor have no part in it. Tokens that do
-not work, and the log-in of long ago, belong to the owner of the row, who would succeed with a good token. A bare doctor
-or administrator has no second factor although staff must have one."""
+not work, and the log-in that is too old, belong to the owner of the row, who would succeed with a good token. A bare
+doctor or administrator has no second factor although staff must have one."""
 
 COLUMNS: tuple[Column, ...] = Column.__value__.__args__
 

@@ -10,7 +10,7 @@ from tests.conftest import ConfirmEmail, Register, SetClock, read_token
 from tests.people import PASSWORD, Person, assert_problem
 
 NEW = "another horse battery"
-REASON = {"reason": "A reason of some words"}
+REASON = {"reason": "A reason in a few words"}
 
 
 async def request_token(client: httpx2.AsyncClient, person: Person, mails: list[Mail]) -> str:

@@ -279,7 +279,7 @@ async def test_statement_time_out_closes_the_connection_without_a_rollback(
         started_at = asyncio.get_running_loop().time()
         with pytest.raises(DomainError, match="busy"):
             await find()
-        assert asyncio.get_running_loop().time() - started_at < 3.5, "a second time limit was waited for"
+        assert asyncio.get_running_loop().time() - started_at < 3.5, "the request waited for a second time limit"
         assert proxy.unanswered[1:] in ([], [TERMINATE]), "only the end of the connection may follow the statement"
         proxy.is_silent = False
         async with database.read() as transaction:

@@ -71,7 +71,7 @@ def check(diary: Diary, visit: Interval) -> str | None:
 
 
 def find_refusals(diary: Diary, visit: Interval, windows: Sequence[Interval]) -> Iterator[str]:
-    """Yield the codes of all rules that the visit violates; rules that are cheap or often violated come first."""
+    """Yield the codes of all rules that the visit violates; cheap and often violated rules are checked first."""
     rules, visit_type, now = diary.rules, diary.visit_type, diary.now
     start, end = visit
     if start < now:

@@ -19,7 +19,7 @@ WEEK_MINUTES = 7 * 24 * 60
 
 
 class Clinic(Calendars):
-    """Everything that doctors and patients can do. What the services refuse raises ``Refused``."""
+    """Everything that doctors and patients can do. Raises ``Refused`` for everything that the services refuse."""
 
     # Changes by doctors
 

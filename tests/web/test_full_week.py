@@ -85,7 +85,7 @@ async def test_combined_visits_show_the_status_that_they_share(
         each for each in (await doctor.get("/appointments?limit=50")).json() if each["start_time"] < "2026-12-02T08:30"
     ]
     for number, visit in enumerate(sorted(visits, key=lambda each: each["start_time"])):
-        # Completed until 08:30, one of three until 09:00, arrived until 09:30.
+        # The first four visits are completed, two stay booked, and the others have arrived.
         action = "complete" if number < 4 else "arrive" if number >= 6 else None
         if action:
             done = await doctor.post(f"/appointments/{visit['id']}/{action}", json=None)

@@ -1,4 +1,4 @@
-"""Administrators' pages of the upcoming visits of a suspended doctor."""
+"""Pages on which administrators see the upcoming visits of a suspended doctor."""
 
 from datetime import UTC, datetime, timedelta
 

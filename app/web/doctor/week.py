@@ -165,7 +165,7 @@ class Axis:
         self._cells = {
             day: [_row(start, found.zone) for start in range(*span, _HALF)] for day, span in found.days.items()
         }
-        # On the day on which clocks go back, rows occur that no other day has.
+        # The day on which clocks go back has rows that no other day has.
         longest = max(self._cells.values(), key=len)
         self._indexes = {row: index for index, row in enumerate(longest)}
         needed: set[int] = set()
