@@ -19,7 +19,7 @@ def as_text(url: URL) -> str:
 
 @asynccontextmanager
 async def connect_to(url: URL, **settings: str) -> AsyncIterator[Connection]:
-    """Open a connection of asyncpg."""
+    """Open an asyncpg connection."""
     connection = await asyncpg.connect(as_text(url.set(drivername="postgresql")), server_settings=settings)
     try:
         yield connection

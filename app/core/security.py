@@ -242,7 +242,7 @@ def derive_key(secret: str, purpose: str) -> bytes:
 
 
 def keyed_hash(key: bytes, text: str) -> str:
-    """Return the HMAC-SHA256 of ``text`` in hexadecimal. It is equal for equal texts; guesses need the key."""
+    """Return the HMAC-SHA256 of ``text`` in hexadecimal. Without the key, a guess of the text cannot be checked."""
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import BindParameter, Uuid, bindparam
 def pad[Value](values: Collection[Value]) -> list[Value]:
     """Return the values for an ``IN``, with the last one repeated until there are 1, 2, 4, 8 … of them.
 
-    Each length makes a different statement, which the database has to parse and plan. Padding keeps these few.
+    Each length makes a different statement, which the database has to parse and plan. Padding keeps their number small.
     """
     filled = list(values)
     if filled:

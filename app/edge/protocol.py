@@ -92,7 +92,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Pause writing, and start to check that the client reads."""
+        """Pause writing, and start checking that the client reads."""
         super().pause_writing()
         self._start_stall_timer()
 

@@ -179,7 +179,7 @@ async def record_refusal(request: Request, error: DomainError) -> None:
 
 
 async def record_showing(request: Request, operation: str) -> None:
-    """Record that the page of a refused form shows patients' data again, as ``operation``, which usually shows it.
+    """Record that a refused form shows patients' data again, under the name of the ``operation`` that usually does.
 
     It uses a transaction of its own, because that of the request was rolled back. Errors are raised: data must not be
     shown if that cannot be recorded.

@@ -117,7 +117,7 @@ def _declared_length(scope: Scope) -> int | None:
     if "transfer-encoding" in headers:
         return None
     declared = headers.get("content-length", "")
-    # Python refuses to convert thousands of digits. A number of 20 digits is over every limit already.
+    # Python refuses to convert thousands of digits. A number of 20 digits is already over every limit.
     return int(declared[:20]) if declared.isascii() and declared.isdecimal() else 0
 
 

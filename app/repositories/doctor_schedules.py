@@ -85,7 +85,7 @@ async def get_doctor_schedule(
 ) -> DoctorSchedule:
     """Return the doctor's rules for everything inside ``span``, with a visit type if ``visit_type_id`` is given.
 
-    ``patient`` is a patient's id and the current time; then the patient's visits are counted in the same statement.
+    If ``patient``, a patient's id and the current time, is given, the statement also counts the patient's visits.
 
     Raises ``not_found`` for an unknown doctor; if ``listed``, for a doctor whom patients cannot book; and for a visit
     type that is not the doctor's or, unless ``withdrawn``, is no longer offered.

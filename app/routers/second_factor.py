@@ -45,7 +45,7 @@ async def get_second_factor(actor: AccountActor, transaction: DbTransaction) -> 
 async def set_up_second_factor(
     actor: FreshAccountActor, resources: AppResources, transaction: DbTransaction, _: Audit
 ) -> second_factor.Enrolment:
-    """Start to set up a second factor.
+    """Start setting up a second factor.
 
     Show `provisioning_uri` to an authenticator app as a QR code, or type `secret` into the app. Then send the code that
     the app shows to `POST /auth/second-factor/confirm`. Until then nothing changes. Requires a log-in within the last

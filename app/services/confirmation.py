@@ -59,7 +59,7 @@ async def list_if_confirmed(transaction: Transaction, settings: Settings, doctor
 async def require_message(
     transaction: Transaction, settings: Settings, kind: MailKind, address: str, now: datetime
 ) -> None:
-    """Count a message of one kind to an address. Raises ``too_many_messages`` if it has had too many in the hour."""
+    """Count a message of one kind to an address. Raises ``too_many_messages`` after too many within the hour."""
     if not await count_message(transaction, settings, kind, address, now):
         end = await mail_counts.get_hour_end(transaction, _count_key(settings, kind, address)) or now
         raise DomainError("too_many_messages", retry_after=max(1, ceil((end - now).total_seconds())))

@@ -74,7 +74,7 @@ class PostForms(HTMLParser):
 
 
 def change_value(name: str, field_type: str, before: str) -> str:
-    """Return a value that differs from the current one of a field."""
+    """Return a value that differs from the current value of a field."""
     if field_type == "select":
         return {"time_zone": "Europe/Vienna", "repeats": "FREQ=DAILY", "mode": "video"}[name]
     return CHANGED.get(field_type, f"{before}7")

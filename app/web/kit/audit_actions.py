@@ -76,7 +76,7 @@ ACTIONS: Mapping[AuditAction, str] = {
     AuditAction.RESCHEDULE_APPOINTMENT: N_("Moved an appointment"),
     AuditAction.RESEND_CONFIRMATION: N_("Requested a new code to confirm their address"),
     AuditAction.RESET_PASSWORD: N_("Reset a password"),
-    AuditAction.SET_UP_SECOND_FACTOR: N_("Started to set up a second factor"),
+    AuditAction.SET_UP_SECOND_FACTOR: N_("Started setting up a second factor"),
     AuditAction.SET_WEEKLY_HOURS: N_("Changed weekly hours"),
     AuditAction.SHOW_BOOKED: N_("Opened the confirmation of an appointment"),
     AuditAction.SHOW_CANCELLING: N_("Opened an appointment to cancel it"),

@@ -232,7 +232,7 @@ def _explain_empty_result(
 def _explain_missing_doctors(
     page: Page, wanted: Search, query: Mapping[str, str], specialties: Sequence[str], languages: Sequence[str]
 ) -> EmptyResult | None:
-    """Return that no doctor has the specialty, or speaks the language; ``None`` if there are such doctors."""
+    """Return a message that no doctor has the specialty, or speaks the language; ``None`` if there are such doctors."""
     if wanted.specialty and search_key(wanted.specialty) not in map(search_key, specialties):
         sentence = page.gettext("No doctor here has this specialty: %(name)s.", name=isolate(wanted.specialty))
         others = _find_other_specialties(wanted.specialty, specialties)
