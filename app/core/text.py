@@ -38,6 +38,14 @@ def normalize_newlines(text: str) -> str:
     return _NEWLINE.sub("\n", text)
 
 
+def capitalize_first(text: str) -> str:
+    """Return the text with a capital at its start, for the beginning of a heading, a cell or a line.
+
+    Some languages, like Spanish, write the names of days and languages in lower case elsewhere.
+    """
+    return text[:1].upper() + text[1:]
+
+
 def isolate(text: str) -> str:
     """Return the text for use in a sentence that is written from left to right.
 

@@ -84,7 +84,7 @@ NINE_IN_NEW_YORK = "2026-12-08T14:00:00Z"
 SENTENCES = {
     "en": "Tuesday, December 8, 9:00 \u2013\u2060 9:30 AM (New York time), 30 minutes, with Dr York",
     "de": "Dienstag, 8. Dezember, 09:00\u2013\u206009:30 Uhr (New York), 30 Minuten, bei Dr York",
-    "es": "martes 8 de diciembre, 9:00\u2013\u20609:30 (hora de Nueva York), 30 minutos, con Dr York",
+    "es": "Martes 8 de diciembre, 9:00\u2013\u20609:30 (hora de Nueva York), 30 minutos, con Dr York",
 }
 
 
@@ -247,3 +247,45 @@ async def test_times_are_written_as_in_the_country_of_the_reader(
             if expected not in read_text(await client.get(path)):
                 failures.append((browser, path, expected))
     assert not failures
+
+
+LOWER_CASE_DAY = re.compile(r"(?:lunes|martes|miércoles|jueves|viernes|sábado|domingo|lun|mar|mié|jue|vie|sáb|dom)\b")
+
+
+async def test_days_in_headings_cells_and_titles_begin_with_a_capital(
+    client: httpx2.AsyncClient, register: Register, forms: Forms, patient: Person, admin: Person
+) -> None:
+    """In Spanish, the names of days are in lower case elsewhere."""
+    client.headers["Accept-Language"] = "es-ES"
+    doctor = (await register_in_three_zones(register))["York"]
+    visit = await patient.book(doctor, NINE_IN_NEW_YORK)
+    await doctor.take_time_off("2026-12-09T14:00:00Z", "2026-12-09T15:00:00Z")
+    await doctor.publish("2026-12-12T14:00:00Z", "2026-12-12T15:00:00Z")
+    days = 0
+    for person, paths in (
+        (None, ("/", f"/with/{doctor.id}", f"/with/{doctor.id}?week=2026-12-08")),
+        (patient, ("/my/appointments", f"/my/appointments/{visit['id']}")),
+        (
+            doctor,
+            (
+                "/practice/week",
+                "/practice/day?day=2026-12-08",
+                f"/practice/visits/{visit['id']}",
+                "/practice/hours/time-off",
+                "/practice/hours/extra",
+                "/practice/hours/explain?day=2026-12-08&clock=09:00",
+            ),
+        ),
+        (admin, ("/office/trail", f"/office/users/{doctor.id}")),
+    ):
+        if person:
+            await forms.sign_in(person)
+        for path in paths:
+            shown = await client.get(path)
+            assert shown.status_code == 200, path
+            # Each text directly after the start of an element, with its labels.
+            texts = re.findall(r"<(?:title|h\d|dt|dd|p|time|th|legend|a|span)\b[^>]*>\s*([^<\s]+)", shown.text)
+            texts += re.findall(r'aria-label="([^"\s]+)', shown.text)
+            assert not [text for text in texts if LOWER_CASE_DAY.match(text)], path
+            days += sum(bool(LOWER_CASE_DAY.match(text.lower())) for text in texts)
+    assert days > 20

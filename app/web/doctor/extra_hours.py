@@ -12,6 +12,7 @@ from fastapi import Response
 
 from app.core.dependencies import DbTransaction, Now
 from app.core.errors import DomainError
+from app.core.text import capitalize_first
 from app.http.paging import read_cursor
 from app.repositories import availabilities, doctors
 from app.repositories.availabilities import AvailabilityRecord
@@ -148,4 +149,5 @@ def _describe(formatter: Formatter, record: AvailabilityRecord, zone: ZoneInfo, 
         found = starts_between(rule.recurrence, rule.starts, max(shown, rule.starts), latest)
         following = [formatter.day(each.date()) for each in islice(found, _MAX_FOLLOWING)]
     until = last_day(rule) if rule.recurrence else None
-    return ExtraHours(record.id, formatter.period(start, end, zone, all_day=True), repeats or "", until, following)
+    first = capitalize_first(formatter.period(start, end, zone, all_day=True))
+    return ExtraHours(record.id, first, repeats or "", until, following)

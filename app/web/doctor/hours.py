@@ -10,6 +10,7 @@ from fastapi import Response
 
 from app.core.dependencies import DbTransaction, Now
 from app.core.errors import DomainError
+from app.core.text import capitalize_first
 from app.core.versions import content_version
 from app.http.audit import Audit
 from app.repositories import doctors
@@ -198,7 +199,7 @@ def _format_dates(formatter: Formatter, period: PlannedHours, current: PlannedHo
         return formatter.gettext("In effect now")
     if last is None:
         return formatter.gettext("From %(day)s", day=first)
-    return first if last == first else f"{first} \N{EN DASH} {last}"
+    return capitalize_first(first if last == first else f"{first} \N{EN DASH} {last}")
 
 
 def _format_week(formatter: Formatter, hours: WeeklyHours) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_interval, format_time, get_timezone_location
 
-from app.core.text import isolate
+from app.core.text import capitalize_first, isolate
 from app.scheduling.intervals import to_instant
 from app.scheduling.status import AppointmentStatus
 from app.scheduling.visits import VisitMode
@@ -197,13 +197,14 @@ class Formatter:
 
         The ``place`` names the time zone where that is needed.
         """
-        return self.gettext(
+        sentence = self.gettext(
             "%(day)s, %(span)s, %(length)s, with %(doctor)s",
             day=self.day(start.astimezone(zone).date()),
             span=self.span(start, end, zone, place),
             length=self.minutes((end - start) // _MINUTE),
             doctor=isolate(doctor),
         )
+        return capitalize_first(sentence)
 
     def elsewhere(self, start: datetime, end: datetime, zone: ZoneInfo, there: ZoneInfo) -> str | None:
         """Return the span in the doctor's zone, with its place; ``None`` if both zones have the same local time."""
@@ -254,7 +255,7 @@ class Formatter:
             named = Locale.parse(tag, sep="-").get_display_name(self.locale)
         except (ValueError, UnknownLocaleError):
             named = None
-        return named[0].upper() + named[1:] if named else tag
+        return capitalize_first(named) if named else tag
 
     def languages(self, tags: Iterable[str]) -> str:
         """Return the names of languages, separated by commas."""

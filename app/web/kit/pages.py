@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app.core.dependencies import Resources
 from app.core.permissions import Actor, Role
 from app.core.security import derive_key, keyed_hash, new_token
-from app.core.text import isolate
+from app.core.text import capitalize_first, isolate
 from app.core.time_zones import find_zone
 from app.http.problems import methods_of
 from app.scheduling.visits import VisitMode
@@ -281,6 +281,7 @@ def _make_environment(language: str) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    environment.filters["capitalize_first"] = capitalize_first
     environment.filters["isolate"] = isolate
     environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined] # of the extension
     return environment
