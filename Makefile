@@ -10,10 +10,10 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.12 --generat
 	--no-annotate --no-strip-extras --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo migrate test lint format messages lock fuzz mutation bench screenshots clean
+.PHONY: help run demo migrate test test-all lint format messages lock fuzz mutation bench screenshots clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 .tools/bin/uv:
 	python3 -m venv .tools
@@ -40,7 +40,10 @@ demo: $(RUNTIME) ## Fill the database with a realistic sample clinic and print l
 migrate: $(RUNTIME) ## Migrate the database of DATABASE_URL to the newest schema
 	$(BIN)/python -m app.cli migrate
 
-test: $(STAMP) ## Run the whole suite on SQLite and PostgreSQL, and require 100 % branch coverage of scheduling and services
+test: $(STAMP) ## Run the tests on SQLite and PostgreSQL, except the slow ones: browser, races, generated requests
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow'
+
+test-all: $(STAMP) ## Run all tests, and require 100 % branch coverage of scheduling and services
 	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report= --durations=30
 	$(BIN)/coverage report --fail-under=100
 

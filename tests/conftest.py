@@ -47,6 +47,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         del os.environ["TEST_DATABASE_URL"]
 
 
+SLOW = {"concurrency", "demo", "fuzz", "stateful"}
+"""The directories with tests that only ``make test-all`` runs, like those with a browser and those marked as slow."""
+
 UNMEASURED = {"access", "architecture", "attacks", "demo", "docs", "edge", "fuzz"}
 """The directories whose tests need not be measured to reach every branch."""
 
@@ -64,8 +67,19 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         coverage.start()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _directory(item) in SLOW or "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
+def _directory(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
+
+
 def _is_measured(item: pytest.Item) -> bool:
-    directory = item.path.relative_to(Path(__file__).parent).parts[0]
+    directory = _directory(item)
     if directory in UNMEASURED or "browser" in getattr(item, "fixturenames", ()):
         return False
     # Some branches are reached only if transactions run at the same time, which SQLite does not allow.

@@ -41,7 +41,7 @@ def settings_for(url: str, **changes: Any) -> Settings:
     return Settings(_env_file=None, database_url=url, **cheap | UNLIMITED | changes)
 
 
-def both_databases(group: str) -> list[pytest.ParameterSet]:
+def both_databases(group: str) -> list[object]:
     """Return both databases as parameters of a module's fixture. Tests of one database run in the same worker."""
     return [
         pytest.param(backend, marks=pytest.mark.xdist_group(f"{group} on {backend}"))

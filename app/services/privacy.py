@@ -140,7 +140,7 @@ async def erase(
 
     Upcoming appointments of a patient are cancelled, regardless of the deadline. Those of a doctor are cancelled only
     with ``cancel_visits``. Returns the appointments that were cancelled. Raises ``has_appointments`` for a doctor with
-    upcoming appointments, unless ``cancel_visits``, and ``wrong_role`` for an administrator.
+    upcoming appointments without ``cancel_visits``, and ``wrong_role`` for an administrator.
     """
     if account.role is Role.ADMIN:
         raise DomainError("wrong_role")

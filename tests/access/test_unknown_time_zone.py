@@ -24,6 +24,8 @@ from tests.web.conftest import Forms
 from tests.web.table import ALL_ROLES, PATIENT, pages_of
 from tests.web.table import World as PagesWorld
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def forms(client: httpx2.AsyncClient) -> Forms:

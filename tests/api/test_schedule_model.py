@@ -12,6 +12,8 @@ from tests.api.wall_clock import NEW_YORK, WEEKDAYS, make_winter_clock
 from tests.conftest import SetClock
 from tests.people import Person, assert_problem, get_reasons, get_slots
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def clock() -> SetClock:

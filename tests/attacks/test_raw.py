@@ -19,6 +19,8 @@ from tests.attacks.corpus import Computed, label_values, read, substitute
 from tests.databases import both_databases, migrate, open_engine, temporary_postgresql
 from tests.servers import Server, clients, serve
 
+pytestmark = pytest.mark.slow
+
 MAX_ANSWER = 256 * 1024
 PATIENCE = 10
 """Seconds to wait for a response. A request that is never completed gets one second."""

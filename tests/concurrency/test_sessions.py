@@ -1,4 +1,4 @@
-"""Races for log-ins, tokens and codes between two server processes on one SQLite file or PostgreSQL database."""
+"""Races for what opens an account, between two server processes that share a SQLite file or a PostgreSQL database."""
 
 import asyncio
 import random

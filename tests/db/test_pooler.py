@@ -17,6 +17,8 @@ from tests.databases import migrate, temporary_postgresql
 from tests.people import Person
 from tests.servers import Server, clients, serve
 
+pytestmark = pytest.mark.slow
+
 SERVER_CONNECTIONS = 3
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.databases import migrate
 from tests.servers import Server, serve
 
-pytestmark = pytest.mark.xdist_group("large bodies")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("large bodies")]
 
 SIZE = 9 * 1024 * 1024
 

@@ -13,7 +13,7 @@ import pytest
 from tests.databases import migrate
 from tests.servers import PATIENCE, Server, serve
 
-pytestmark = pytest.mark.xdist_group("protocol")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("protocol")]
 
 LIVE = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 LIVE_ONCE = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

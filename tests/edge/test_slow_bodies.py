@@ -11,6 +11,8 @@ from tests.databases import migrate
 from tests.people import Person
 from tests.servers import Server, clients, serve
 
+pytestmark = pytest.mark.slow
+
 HEAD = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: 1000\r\nAuthorization: Bearer %s\r\n\r\n"
 SLOW = [
     (b"/auth/register", b"application/json"),

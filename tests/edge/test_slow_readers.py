@@ -17,7 +17,7 @@ from app.edge.protocol import BoundedProtocol
 from tests.databases import migrate, settings_for
 from tests.servers import Server, clients, serve
 
-pytestmark = pytest.mark.xdist_group("slow readers")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slow readers")]
 
 STALL_SECONDS = 2
 LARGE = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -142,6 +142,7 @@ async def test_unreachable_server_is_logged(caplog: pytest.LogCaptureFixture) ->
     assert "job failed: audit seal" in caplog.messages[0]
 
 
+@pytest.mark.slow
 async def test_two_server_processes_continue_one_chain(database: Database, database_url: str) -> None:
     async def all_are_sealed() -> bool:
         verified = await audit.verify(database, chain_key("of these servers"), progress=lambda _: None)

@@ -146,7 +146,7 @@ class RandomClinic:
         self.logged_in_at = clock.time
 
     async def register_people(self, doctors: int, patients: int) -> None:
-        """Register patients, and doctors with hours, most of them with visit types."""
+        """Register doctors, with hours and most of them with visit types, and patients."""
         pick = self.random
         for _ in range(doctors):
             zone, specialty = pick.choice(ZONES), pick.choice(SPECIALTIES)

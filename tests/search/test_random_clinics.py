@@ -8,6 +8,8 @@ from app.jobs.next_slot_index import update_next_slots
 from tests.conftest import SetClock
 from tests.search.clinics import RandomClinic, search
 
+pytestmark = pytest.mark.slow
+
 STEPS = 12
 SEEDS = (0, 1, 2, 3, 6, 8)
 """In these clinics enough searches find something."""

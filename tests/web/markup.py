@@ -54,7 +54,7 @@ def find_defects(response: httpx2.Response) -> Iterator[str]:
     elements = _Elements(response.text)
     names = [tag for tag, _ in elements.tags]
     if names.count("h1") != 1:
-        yield f"{names.count('h1')} headings of the first level"
+        yield f"{names.count('h1')} headings of the first order"
     if not elements.title.removesuffix("· Appointments").strip():
         yield "no title"
     if not elements.tags[0][1].get("lang"):

@@ -22,6 +22,8 @@ from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.table import ALL_ROLES, MAX_BYTES, World, pages_of, weigh
 
+pytestmark = pytest.mark.slow
+
 DOCTORS, VISITS_A_DAY, VISIT_TYPES = 500, 300, 30
 ESCAPED = "a" + "\"&<>'" * 20
 """Nearly every character takes five bytes in HTML."""

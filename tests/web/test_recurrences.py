@@ -173,6 +173,7 @@ parts = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=400)
 @given(st.sampled_from(["DAILY", "WEEKLY", "MONTHLY"]), parts, st.randoms(use_true_random=False))
 def test_description_matches_the_occurrences(frequency: str, parts: dict[str, str], random: Random) -> None:

@@ -22,7 +22,7 @@ from app.web.kit.forms import Form, SentForm, list_changes, read_by, refuse
 from app.web.kit.languages import N_
 from app.web.kit.pages import SignedInPage
 from app.web.kit.routes import page_router
-from app.web.kit.spoken_languages import list_languages, list_other_languages
+from app.web.kit.spoken_languages import list_languages
 from app.web.kit.time_zone_names import list_time_zones
 
 router = page_router()
@@ -47,8 +47,6 @@ _SPEAKS = "speaks_"
 """The prefix of the names of the language checkboxes; a BCP 47 tag follows."""
 _LISTED = "listed"
 """The hidden field with the languages that were ticked when the form was shown. Browsers do not send cleared boxes."""
-_OTHER = "other_language"
-"""The field that adds one of the languages that have no checkbox."""
 _FIELDS = tuple(wire.DoctorChanges.model_fields)
 _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
 
@@ -105,7 +103,6 @@ def _content(page: SignedInPage, form: Form, review: ProfileReview) -> dict[str,
         "review": review,
         "boxes": boxes,
         "languages": list_languages(page.formatter, boxes),
-        "other_languages": list_other_languages(page.formatter, boxes),
         "spoken": page.formatter.languages(tag for tag, ticked in boxes.items() if ticked),
     }
 
@@ -113,8 +110,6 @@ def _content(page: SignedInPage, form: Form, review: ProfileReview) -> dict[str,
 def _read_boxes(form: Form) -> dict[str, bool]:
     """Return whether each language that the form names is ticked, by its tag."""
     ticked = [name.removeprefix(_SPEAKS) for name, value in form.values.items() if name.startswith(_SPEAKS) and value]
-    if other := form.value(_OTHER):
-        ticked.append(other)
     if _LISTED not in form.values:
         # The form has not been sent yet, so the stored languages are ticked.
         ticked += form.value("languages").split()

@@ -254,8 +254,7 @@ class Formatter:
         try:
             named = Locale.parse(tag, sep="-").get_display_name(self.locale)
         except (ValueError, UnknownLocaleError):
-            # For many languages, Babel has no data but their names.
-            named = self.locale.languages.get(tag.casefold())
+            named = None
         return capitalize_first(named) if named else tag
 
     def languages(self, tags: Iterable[str]) -> str:
