@@ -48,8 +48,8 @@ WHERE doctors.id = $1 AND approved_at IS NOT NULL AND suspended_at IS NULL
 """
 BOOK = """
 INSERT INTO appointments (id, doctor_id, patient_id, start_time, end_time, busy_start, busy_end, status, reason,
-    visit_type_id, created_at)
-SELECT $1, id, $3, $4, $5, $6, $7, 'booked', $8, $9, $10 FROM doctors WHERE id = $2 AND schedule_version = $11
+    visit_type_id, created_at, booked_by)
+SELECT $1, id, $3, $4, $5, $6, $7, 'booked', $8, $9, $10, $3 FROM doctors WHERE id = $2 AND schedule_version = $11
 ON CONFLICT DO NOTHING RETURNING 1
 """
 RECORD = """
@@ -156,6 +156,7 @@ async def _insert(
         "patient": {"id": str(patient_id), "name": patient},
         "visit_type": {"id": str(body.visit_type_id), "name": schedule["visit_type"]},
         "created_at": now.isoformat(),
+        "booked_by": str(patient_id),
         "cancelled_at": None,
         "cancelled_by": None,
         "cancel_reason": None,

@@ -169,6 +169,7 @@ async def book_appointment(
         reason=body.reason,
         visit_type_id=visit_type.id,
         created_at=now,
+        booked_by=patient.id,
     )
     session.add(appointment)
     session.add(
@@ -200,6 +201,7 @@ async def book_appointment(
         patient=Reference(id=patient.id, name=patient.name),
         visit_type=Reference(id=visit_type.id, name=visit_type.name),
         created_at=appointment.created_at,
+        booked_by=patient.id,
         cancelled_at=None,
         cancelled_by=None,
         cancel_reason=None,

@@ -53,3 +53,23 @@ class Actor:
         if self.login is None:
             raise DomainError("not_authenticated")
         return self.login
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The visits that a query may return: those in the calendar of a doctor, and those of a patient."""
+
+    doctor_id: UUID | None = None
+    patient_id: UUID | None = None
+
+
+def scope_of(actor: Actor) -> Scope:
+    """Return the visits that the actor may see as their own."""
+    match actor.role:
+        case Role.DOCTOR:
+            return Scope(doctor_id=actor.id)
+        case Role.PATIENT:
+            return Scope(patient_id=actor.id)
+        case Role.ADMIN:
+            # Administrators see visits only by emergency access, or those of a suspended doctor (ADR 0045).
+            return Scope()

@@ -13,7 +13,7 @@ from app.core.permissions import Actor
 from app.db.database import Transaction
 from app.demo.people import DOCTOR_CANCELS, PATIENT_CANCELS, DemoDoctor, DemoVisitType
 from app.repositories import bookings
-from app.repositories.appointments import AppointmentRecord
+from app.repositories.appointments import AppointmentRecord, Reference
 from app.repositories.doctor_schedules import get_doctor_schedule
 from app.scheduling.decisions import Refusal, slots
 from app.scheduling.intervals import DAY, HOUR, MINUTE, Interval, from_instant, overlaps, to_instant
@@ -92,17 +92,18 @@ async def make_calendar(
 
 
 async def _set_up(office: _Office) -> None:
-    transaction, actor, about, opened = office.transaction, office.actor, office.about, from_instant(office.opened)
+    transaction, doctor_id = office.transaction, office.actor.id
+    about, opened = office.about, from_instant(office.opened)
     profile = {"languages": list(about.languages), "bio": about.bio, **about.settings}
-    await doctor_profile.change_profile(transaction, actor, profile, opened)
-    await schedule.set_weekly_hours(transaction, actor, about.hours, valid_from=None, valid_to=None, now=opened)
+    await doctor_profile.change_profile(transaction, doctor_id, profile, opened)
+    await schedule.set_weekly_hours(transaction, doctor_id, about.hours, valid_from=None, valid_to=None, now=opened)
     if about.saturdays:
         tomorrow = day_of(office.opened, office.zone) + timedelta(days=1)
         saturday = midnight(tomorrow + timedelta(days=(5 - tomorrow.weekday()) % 7))
         start, end = (resolve(saturday + timedelta(minutes=minutes), office.zone) for minutes in about.saturdays)
         await schedule.publish_availability(
             transaction,
-            actor,
+            doctor_id,
             start=from_instant(start),
             end=from_instant(end),
             recurrence="FREQ=WEEKLY;INTERVAL=2;BYDAY=SA",
@@ -112,7 +113,12 @@ async def _set_up(office: _Office) -> None:
         today = day_of(office.now, office.zone)
         first, last = (day_span(today + timedelta(days=ahead), office.zone) for ahead in about.holiday)
         await schedule.take_time_off(
-            transaction, actor, start=from_instant(first[0]), end=from_instant(last[1]), reason="Holiday", now=opened
+            transaction,
+            doctor_id,
+            start=from_instant(first[0]),
+            end=from_instant(last[1]),
+            reason="Holiday",
+            now=opened,
         )
 
 
@@ -120,7 +126,7 @@ async def _offer(office: _Office, about: DemoVisitType) -> Sequence[_Visit]:
     """Offer a visit type, and return all visits of it that fit into the hours."""
     opened, now = office.opened, office.now
     offered = about.fields and await doctor_profile.offer_visit_type(
-        office.transaction, office.actor, about.fields, from_instant(opened)
+        office.transaction, office.actor.id, about.fields, from_instant(opened)
     )
     span = now - _BEFORE, now + _AFTER
     doctor_schedule = await get_doctor_schedule(
@@ -218,7 +224,14 @@ async def _book(office: _Office, patient: Actor, visit: _Visit, at: int) -> Appo
     )
     reason = office.rng.choice(visit.about.reasons)
     try:
-        return await booking.book_appointment(office.transaction, patient, request, reason=reason, now=from_instant(at))
+        return await booking.book_appointment(
+            office.transaction,
+            patient,
+            request,
+            patient=Reference(patient.id, patient.name),
+            reason=reason,
+            now=from_instant(at),
+        )
     except DomainError as error:
         if error.code in _EXPECTED_REFUSALS:
             return None
@@ -282,7 +295,7 @@ async def _go_to_conference(office: _Office, booked: Sequence[AppointmentRecord]
     now = from_instant(office.now)
     *_, affected = await schedule.take_time_off(
         office.transaction,
-        office.actor,
+        office.actor.id,
         start=from_instant(start),
         end=from_instant(end),
         reason=office.about.conference,

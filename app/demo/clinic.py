@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from uuid_utils.compat import uuid7
 
 from app.core.audit_actions import AuditAction
-from app.core.permissions import Actor, Role
+from app.core.permissions import Actor, Role, Scope
 from app.core.security import Passwords
 from app.core.settings import InvalidSettingsError, Settings
 from app.core.text import search_key
@@ -147,11 +147,11 @@ async def _visits_to_see(database: Database, doctor: Actor, now: datetime) -> Se
     """Return at most one visit for each feature to try, with its description."""
     async with database.read() as transaction:
         conflicting = await conflicts.page_conflicting(
-            transaction, doctor, as_of=now, since=None, until=None, statuses=(), after=None, limit=100
+            transaction, doctor.id, as_of=now, since=None, until=None, statuses=(), after=None, limit=100
         )
         upcoming = await appointments.page_appointments(
             transaction,
-            doctor,
+            Scope(doctor_id=doctor.id),
             as_of=now,
             since=now,
             until=None,

@@ -41,6 +41,8 @@ class Appointment(Base):
     reason: Mapped[str | None] = mapped_column(String(500))
     visit_type_id: Mapped[UUID | None] = mapped_column(ForeignKey("visit_types.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    booked_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    """Who booked it, or created the hold. ``NULL`` if it was booked before this was stored: then the patient did."""
     cancelled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     cancelled_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     cancel_reason: Mapped[str | None] = mapped_column(String(500))
@@ -50,7 +52,7 @@ class Appointment(Base):
     """Incremented by every change. The previous state is kept as an ``AppointmentVersion``."""
     changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     changed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
-    """When this version was made, and by whom. ``NULL`` for the first, which the patient made at ``created_at``."""
+    """When this version was made, and by whom. ``NULL`` for the first, which ``booked_by`` made at ``created_at``."""
     agreed_local_start: Mapped[datetime | None] = mapped_column(DateTime())
     agreed_time_zone: Mapped[str | None] = mapped_column(String(64))
     """The local start and the time zone of the doctor when the time was agreed (ADR 0040)."""

@@ -89,5 +89,5 @@ def _newest_version(appointment: AppointmentRecord) -> VersionRecord:
         appointment.end_time,
         appointment.visit_type_id,
         appointment.changed_at or appointment.created_at,
-        appointment.changed_by or appointment.patient_id,
+        appointment.changed_by or appointment.booked_by,
     )

@@ -1,4 +1,4 @@
-"""Appointments. Every query is scoped to the caller."""
+"""Appointments. Every query for a reader is scoped to the visits that they may see."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, false, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, false, func, insert, or_, select, tuple_, update
 from sqlalchemy.orm import aliased
 
 from app.core.errors import DomainError
-from app.core.permissions import Actor, Role
+from app.core.permissions import Scope
 from app.core.time_zones import get_zone
 from app.db.database import Transaction
 from app.db.records import read_record
@@ -53,6 +53,7 @@ class AppointmentRecord:
     status: AppointmentStatus
     reason: str | None
     created_at: datetime
+    booked_by: UUID
     cancelled_at: datetime | None = None
     cancelled_by: UUID | None = None
     cancel_reason: str | None = None
@@ -113,6 +114,7 @@ _RECORD = (
         Appointment.status,
         Appointment.reason,
         Appointment.created_at,
+        func.coalesce(Appointment.booked_by, Appointment.patient_id).label("booked_by"),
         Appointment.cancelled_at,
         Appointment.cancelled_by,
         Appointment.cancel_reason,
@@ -144,22 +146,21 @@ def _record(row: Any) -> AppointmentRecord:
     )
 
 
-def _own(actor: Actor) -> ColumnElement[bool]:
-    match actor.role:
-        case Role.DOCTOR:
-            return Appointment.doctor_id == actor.id
-        case Role.PATIENT:
-            return Appointment.patient_id == actor.id
-        case Role.ADMIN:
-            # Administrators see visits only as the patient (emergency access) or as a suspended doctor (ADR 0045).
-            return false()
+def _within(scope: Scope) -> ColumnElement[bool]:
+    """Match the visits of a scope: none if it is empty."""
+    conditions = []
+    if scope.doctor_id:
+        conditions.append(Appointment.doctor_id == scope.doctor_id)
+    if scope.patient_id:
+        conditions.append(Appointment.patient_id == scope.patient_id)
+    return or_(false(), *conditions)
 
 
 async def get_appointment(
-    transaction: Transaction, actor: Actor, appointment_id: UUID, *, for_update: bool = False
+    transaction: Transaction, scope: Scope, appointment_id: UUID, *, for_update: bool = False
 ) -> AppointmentRecord:
-    """Return one of the actor's own appointments. Raises ``not_found`` if it does not exist or is not the actor's."""
-    found = _RECORD.where(Appointment.id == appointment_id, _own(actor))
+    """Return an appointment. Raises ``not_found`` if it does not exist or is outside of the scope."""
+    found = _RECORD.where(Appointment.id == appointment_id, _within(scope))
     if for_update:
         # Not the joined rows: others may change them, and PostgreSQL cannot lock the nullable side of an outer join.
         found = found.with_for_update(of=Appointment)
@@ -197,7 +198,7 @@ async def change_appointment(
             end_time=before.end_time,
             visit_type_id=before.visit_type_id,
             changed_at=before.changed_at or before.created_at,
-            changed_by=before.changed_by or before.patient_id,
+            changed_by=before.changed_by or before.booked_by,
         )
     )
     return True
@@ -250,13 +251,13 @@ class ChangedAppointment(NamedTuple):
 
 
 async def change_active(
-    transaction: Transaction, actor: Actor, *, since: datetime, by: UUID, at: datetime, **values: Any
+    transaction: Transaction, scope: Scope, *, since: datetime, by: UUID, at: datetime, **values: Any
 ) -> Sequence[ChangedAppointment]:
-    """Change all active appointments of the actor that start at ``since`` or later, and store a version of each.
+    """Change all active appointments of the scope that start at ``since`` or later, and store a version of each.
 
     Lowers the lower bounds of the search index if time becomes free.
     """
-    active = and_(_own(actor), Appointment.status.in_(ACTIVE), Appointment.start_time >= since)
+    active = and_(_within(scope), Appointment.status.in_(ACTIVE), Appointment.start_time >= since)
     # Locked in one order, to avoid deadlocks. Both statements below name the locked ids, so an appointment that is
     # booked meanwhile is in neither of them.
     locked = (
@@ -275,7 +276,7 @@ async def change_active(
             Appointment.end_time,
             Appointment.visit_type_id,
             func.coalesce(Appointment.changed_at, Appointment.created_at),
-            func.coalesce(Appointment.changed_by, Appointment.patient_id),
+            func.coalesce(Appointment.changed_by, Appointment.booked_by, Appointment.patient_id),
         ).where(batch)
         columns = [column.name for column in AppointmentVersion.__table__.columns]
         await transaction.execute(insert(AppointmentVersion).from_select(columns, versions))
@@ -300,7 +301,7 @@ def page_key(appointment: AppointmentRecord, as_of: datetime) -> PageKey:
 
 async def page_appointments(
     transaction: Transaction,
-    actor: Actor,
+    scope: Scope,
     *,
     as_of: datetime,
     since: datetime | None,
@@ -310,12 +311,12 @@ async def page_appointments(
     limit: int,
     among: Collection[UUID] | None = None,
 ) -> Sequence[AppointmentRecord]:
-    """Return a page of the actor's own appointments that overlap ``[since, until)``, in two parts.
+    """Return a page of the appointments of the scope that overlap ``[since, until)``, in two parts.
 
     First those that have not ended at ``as_of``, the next one first; then those that have, the latest one first. If
     ``among`` is given, only appointments with these ids.
     """
-    own = _RECORD.where(_own(actor))
+    own = _RECORD.where(_within(scope))
     if since is not None:
         own = own.where(Appointment.end_time > since, Appointment.start_time > since - _MAX_VISIT)
     if until is not None:

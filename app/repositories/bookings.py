@@ -76,6 +76,7 @@ _INSERTED = select(
             "reason",
             "visit_type_id",
             "created_at",
+            "booked_by",
             "expires_at",
             "agreed_local_start",
         )
@@ -108,6 +109,7 @@ async def insert_if_free(
         "reason": appointment.reason,
         "visit_type_id": appointment.visit_type_id,
         "created_at": appointment.created_at,
+        "booked_by": appointment.booked_by,
         "expires_at": expires_at,
         "agreed_local_start": appointment.agreed_local_start,
     }

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import Field, TypeAdapter
 
 from app.core.dependencies import AnyActor, AppResources, BookingActor, DbTransaction, DoctorActor, Now
-from app.core.permissions import Actor
+from app.core.permissions import Scope, scope_of
 from app.http.audit import Audit, AuditRecorder
 from app.http.idempotency import Idempotent
 from app.http.paging import APPOINTMENT_CURSOR, LINK_HEADER, cut_page, read_appointment_cursor, read_cursor
@@ -18,7 +18,7 @@ from app.http.requests import StrictRoute
 from app.http.versions import ETAG_HEADER, IfMatch, tag_appointment
 from app.repositories import appointment_versions, appointments
 from app.repositories.appointment_versions import VersionRecord
-from app.repositories.appointments import AppointmentRecord
+from app.repositories.appointments import AppointmentRecord, Reference
 from app.scheduling.status import ACTIVE
 from app.schemas import appointments as wire
 from app.schemas.fields import PageQuery
@@ -85,9 +85,13 @@ async def list_doctors_appointments(
     With `conflicting=true`, it contains only appointments that are `booked` or `arrived`, have not ended, and lie
     outside your current hours or in your time off. This is computed for every request.
     """
-    page = conflicts.page_conflicting if query.conflicting else appointments.page_appointments
+    page = (
+        partial(conflicts.page_conflicting, transaction, actor.id)
+        if query.conflicting
+        else partial(appointments.page_appointments, transaction, Scope(doctor_id=actor.id))
+    )
     upcoming = query.from_ is None and query.to is None and not query.status
-    return await _list_own(page, query, request, response, actor, transaction, now, trail, upcoming=upcoming)
+    return await _list(page, query, request, response, now, trail, upcoming=upcoming)
 
 
 @router.post(
@@ -136,6 +140,7 @@ async def book_appointment(
         transaction,
         actor,
         BookingRequest(body.doctor_id, body.start_time, body.end_time, body.visit_type_id),
+        patient=Reference(actor.id, actor.name),
         reason=body.reason or None,
         hold_id=body.hold_id,
         limits=resources.patient_limits,
@@ -163,7 +168,8 @@ async def list_appointments(
 
     First those that have not ended, the next one first; then the past ones, the latest first.
     """
-    return await _list_own(appointments.page_appointments, query, request, response, actor, transaction, now, trail)
+    page = partial(appointments.page_appointments, transaction, scope_of(actor))
+    return await _list(page, query, request, response, now, trail)
 
 
 @router.get(
@@ -181,7 +187,7 @@ async def get_appointment(
 
     The `ETag` is its version. Send it as `If-Match` when you change the appointment.
     """
-    found = await appointments.get_appointment(transaction, actor, appointment_id)
+    found = await appointments.get_appointment(transaction, scope_of(actor), appointment_id)
     trail.concerns(found)
     return tag_appointment(response, found)
 
@@ -207,7 +213,7 @@ async def list_versions(
 
     Oldest first. Each version shows the state of the appointment, when this state began, and who made the change.
     """
-    appointment = await appointments.get_appointment(transaction, actor, appointment_id)
+    appointment = await appointments.get_appointment(transaction, scope_of(actor), appointment_id)
     trail.concerns(appointment)
     after = read_cursor(query.cursor, _VERSION)
     found = await appointment_versions.page_versions(transaction, appointment, after=after, limit=query.limit + 1)
@@ -306,13 +312,11 @@ async def reschedule_appointment(
     return tag_appointment(response, moved)
 
 
-async def _list_own(
+async def _list(
     page: Callable[..., Awaitable[Sequence[AppointmentRecord]]],
     query: wire.AppointmentsQuery,
     request: Request,
     response: Response,
-    actor: Actor,
-    transaction: DbTransaction,
     now: Now,
     trail: AuditRecorder,
     *,
@@ -322,8 +326,6 @@ async def _list_own(
     # neither skip nor repeat an appointment.
     after, as_of = read_appointment_cursor(query.cursor, now)
     found = await page(
-        transaction,
-        actor,
         as_of=as_of,
         since=as_of if upcoming else query.from_,
         until=query.to,

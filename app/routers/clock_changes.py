@@ -44,7 +44,9 @@ async def list_clock_changes(
     clock shows another time at this instant, but the patient may still expect the agreed local time.
     """
     after, as_of = read_appointment_cursor(query.cursor, now)
-    found = await clock_changes.page_clock_changes(transaction, actor, as_of=as_of, after=after, limit=query.limit + 1)
+    found = await clock_changes.page_clock_changes(
+        transaction, actor.id, as_of=as_of, after=after, limit=query.limit + 1
+    )
     key = partial(page_key, as_of=as_of)
     listed = cut_page(request, response, found, limit=query.limit, key_type=APPOINTMENT_CURSOR, key=key)
     trail.concerns(*listed)
@@ -75,7 +77,9 @@ async def settle_clock_changes(
     """
     # An empty list is refused by the schema, so it cannot be taken for all visits.
     only = frozenset(body.appointment_ids) if body.appointment_ids else None
-    settled = await clock_changes.settle_clock_changes(transaction, actor, body.keep, only=only, now=now)
+    settled = await clock_changes.settle_clock_changes(
+        transaction, actor, body.keep, doctor_id=actor.id, only=only, now=now
+    )
     trail.concerns(*settled.appointments)
     return wire.Settled(
         settled=[Appointment.model_validate(visit) for visit in settled.appointments],

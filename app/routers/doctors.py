@@ -104,7 +104,7 @@ async def change_practice(
     """
     reviewed = resources.settings.requires_doctor_approval
     doctor, review, affected = await doctor_profile.change_profile(
-        transaction, actor, body.changes(), now, reviewed=reviewed, versions=versions
+        transaction, actor.id, body.changes(), now, reviewed=reviewed, versions=versions
     )
     tag_content(response, asdict(doctor_profile.apply_pending_change(doctor, review)))
     trail.shows(*affected.appointments)

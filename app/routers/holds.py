@@ -9,6 +9,7 @@ from app.http.audit import Audit
 from app.http.idempotency import Idempotent
 from app.http.problems import responses
 from app.http.requests import StrictRoute
+from app.repositories.appointments import Reference
 from app.repositories.bookings import HoldRecord
 from app.routers.appointments import REFUSALS
 from app.schemas import appointments as wire
@@ -57,6 +58,7 @@ async def hold_time(
         transaction,
         actor,
         BookingRequest(body.doctor_id, body.start_time, visit_type_id=body.visit_type_id),
+        patient=Reference(actor.id, actor.name),
         limits=resources.patient_limits,
         now=now,
     )
@@ -72,4 +74,4 @@ async def hold_time(
 async def release_hold(hold_id: UUID, actor: PatientActor, transaction: DbTransaction, trail: Audit) -> None:
     """Release a slot that you hold."""
     trail.about(hold_id)
-    await booking.release_hold(transaction, actor, hold_id)
+    await booking.release_hold(transaction, hold_id, patient_id=actor.id)

@@ -43,4 +43,4 @@ async def erase_account(actor: FreshActor, response: Response, transaction: DbTr
     first; otherwise the response is `has_appointments`. Requires a log-in within the last ten minutes.
     """
     response.headers.update(CLEAR_SITE_DATA)
-    await privacy.erase(transaction, actor, now, by=actor.id)
+    await privacy.erase(transaction, actor.id, actor.role, now, by=actor.id)

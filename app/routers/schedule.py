@@ -58,7 +58,7 @@ async def publish_availability(
     availabilities, but must not overlap them within the next year (`availability_overlaps`).
     """
     doctor, published = await schedule.publish_availability(
-        transaction, actor, start=body.start_time, end=body.end_time, recurrence=body.recurrence, now=now
+        transaction, actor.id, start=body.start_time, end=body.end_time, recurrence=body.recurrence, now=now
     )
     return represent_availability(doctor, published)
 
@@ -104,7 +104,7 @@ async def withdraw_availability(
 
     Appointments within it stay booked. The `Link` header leads to the list of those that are now outside your hours.
     """
-    await schedule.withdraw_availability(transaction, actor, availability_id)
+    await schedule.withdraw_availability(transaction, actor.id, availability_id)
     # A 204 has no body that could list them.
     response.headers["Link"] = _CONFLICTING
 
@@ -150,7 +150,7 @@ async def set_weekly_hours(
     """
     plan, affected = await schedule.set_weekly_hours(
         transaction,
-        actor,
+        actor.id,
         body.hours,
         valid_from=body.valid_from,
         valid_to=body.valid_to,
@@ -182,7 +182,7 @@ async def get_weekly_hours(
     The response contains the hours that apply on the day `from`, and in `later` those that are planned to follow. The
     `ETag` is the version of all your weekly hours, whichever day you ask for.
     """
-    plan = await schedule.get_weekly_hours(transaction, actor, first=query.from_, now=now)
+    plan = await schedule.get_weekly_hours(transaction, actor.id, first=query.from_, now=now)
     tag_content(response, plan.content)
     return wire.Hours(**_hours(plan))
 
@@ -208,7 +208,7 @@ async def cancel_planned_hours(
     Name them by their first day. The hours before them continue instead. Appointments stay booked. The `Link` header
     leads to the list of those that are now outside your hours.
     """
-    await schedule.cancel_planned_hours(transaction, actor, valid_from, now, versions=versions)
+    await schedule.cancel_planned_hours(transaction, actor.id, valid_from, now, versions=versions)
     response.headers["Link"] = _CONFLICTING
 
 
@@ -237,7 +237,7 @@ async def take_time_off(
     at `GET /doctors/me/appointments?conflicting=true` a moment later.
     """
     doctor, created, affected = await schedule.take_time_off(
-        transaction, actor, start=body.start_time, end=body.end_time, reason=body.reason or None, now=now
+        transaction, actor.id, start=body.start_time, end=body.end_time, reason=body.reason or None, now=now
     )
     trail.about(created.id)
     trail.shows(*affected.appointments)
@@ -277,7 +277,7 @@ async def end_time_off(time_off_id: UUID, actor: DoctorActor, transaction: DbTra
 
     Your hours in this time can be booked again.
     """
-    await schedule.end_time_off(transaction, actor, time_off_id)
+    await schedule.end_time_off(transaction, actor.id, time_off_id)
 
 
 def _hours(plan: schedule.PlannedWeeks) -> dict[str, Any]:

@@ -50,7 +50,7 @@ async def offer_visit_type(
     Once you offer at least one, patients book you by visit type. Two of your visit types cannot have the same name
     (`name_taken`); letter case, spaces and look-alike letters make no difference.
     """
-    offered = await doctor_profile.offer_visit_type(transaction, actor, body.model_dump(), now)
+    offered = await doctor_profile.offer_visit_type(transaction, actor.id, body.model_dump(), now)
     tag_content(response, asdict(offered))
     return represent_visit_type(actor.id, offered)
 
@@ -125,7 +125,7 @@ async def change_visit_type(
     Send only the fields to change. Appointments that are booked keep their times and buffers.
     """
     changed = await doctor_profile.change_visit_type(
-        transaction, actor, visit_type_id, body.changes(), versions=versions
+        transaction, actor.id, visit_type_id, body.changes(), versions=versions
     )
     tag_content(response, asdict(changed))
     return represent_visit_type(actor.id, changed)
@@ -141,4 +141,4 @@ async def withdraw_visit_type(visit_type_id: UUID, actor: DoctorActor, transacti
 
     Patients can no longer book it. Appointments stay booked.
     """
-    await doctor_profile.withdraw_visit_type(transaction, actor, visit_type_id, now)
+    await doctor_profile.withdraw_visit_type(transaction, actor.id, visit_type_id, now)

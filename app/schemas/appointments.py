@@ -112,6 +112,7 @@ class Appointment(ResponseBody):
     patient: Reference
     visit_type: Reference | None
     created_at: datetime
+    booked_by: UUID = Field(description="The id of the person who booked it.")
     cancelled_at: datetime | None
     cancelled_by: UUID | None = Field(description="The id of the doctor, patient or administrator who cancelled it.")
     cancel_reason: str | None
@@ -131,6 +132,7 @@ class Appointment(ResponseBody):
         patient={"id": ANN, "name": "Ann Lee"},
         visit_type={"id": CHECK_UP, "name": "Check-up"},
         created_at="2026-12-01T08:00:00Z",
+        booked_by=ANN,
         cancelled_at=None,
         cancelled_by=None,
         cancel_reason=None,

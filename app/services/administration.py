@@ -96,8 +96,7 @@ async def erase_user(
         return account, ()
     # Still true when `erase` has waited for its locks, because only decisions change it (ADR 0046).
     is_suspended = account.status is AccountStatus.SUSPENDED
-    owner = Actor(account.id, account.role, account.name)
-    cancelled = await erase(transaction, owner, now, by=actor.id, cancel_visits=is_suspended)
+    cancelled = await erase(transaction, user_id, account.role, now, by=actor.id, cancel_visits=is_suspended)
     return await accounts.get_account(transaction, user_id), cancelled
 
 
@@ -130,4 +129,4 @@ async def break_glass(
     if account.role is not Role.PATIENT:
         raise DomainError("not_found")
     patient = await users.get_user(transaction, patient_id)
-    return patient, await list_visits(transaction, patient, now)
+    return patient, await list_visits(transaction, patient_id, now)

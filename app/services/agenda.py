@@ -1,4 +1,4 @@
-"""A doctor's own view of a day or a week: open windows, time off, visits and holds."""
+"""A doctor's view of a day or a week: open windows, time off, visits and holds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from app.core.permissions import Actor
+from app.core.permissions import Scope
 from app.db.database import Transaction
 from app.repositories import appointments, bookings, doctors
 from app.repositories.appointments import AppointmentRecord
@@ -46,13 +46,13 @@ class Agenda:
 
 
 async def get_agenda(
-    transaction: Transaction, actor: Actor, *, day: date | None, week_begins: int | None = None, now: datetime
+    transaction: Transaction, doctor_id: UUID, *, day: date | None, week_begins: int | None = None, now: datetime
 ) -> Agenda:
-    """Return the doctor's own day (default: today), or the week around it.
+    """Return the doctor's day (default: today), or the week around it.
 
     ``week_begins`` is the first day of the week (0 is Monday); without it, only the day is returned.
     """
-    doctor = await doctors.get_own_profile(transaction, actor.id)
+    doctor = await doctors.get_own_profile(transaction, doctor_id)
     zone = doctor.zone
     today = day_of(to_instant(now), zone)
     days = {each: day_span(each, zone) for each in _days(day or today, week_begins)}
@@ -60,11 +60,11 @@ async def get_agenda(
     span = spans[0][0], spans[-1][1]
     # Visits may extend into the first day and beyond the last one.
     schedule = await get_doctor_schedule(
-        transaction, actor.id, (span[0] - MAX_VISIT, span[1] + MAX_VISIT), listed=False
+        transaction, doctor_id, (span[0] - MAX_VISIT, span[1] + MAX_VISIT), listed=False
     )
     visits = await appointments.page_appointments(
         transaction,
-        actor,
+        Scope(doctor_id=doctor_id),
         as_of=from_instant(span[0]),
         since=from_instant(span[0]),
         until=from_instant(span[1]),
@@ -72,7 +72,7 @@ async def get_agenda(
         after=None,
         limit=MAX_VISITS,
     )
-    busy = await bookings.list_busy(transaction, actor.id, span, now)
+    busy = await bookings.list_busy(transaction, doctor_id, span, now)
     starts = {to_instant(visit.start_time) for visit in visits if visit.status.occupies_time}
     ahead = [
         (visit.id, (to_instant(visit.start_time), to_instant(visit.end_time)))

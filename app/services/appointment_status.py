@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.core.errors import DomainError
-from app.core.permissions import Actor, Role
+from app.core.permissions import Actor, Role, Scope, scope_of
 from app.db.database import Transaction
 from app.repositories import appointment_versions, appointments, bookings, users
 from app.repositories.appointments import AppointmentRecord, ChangedAppointment
@@ -23,32 +23,31 @@ async def cancel_appointment(
     *,
     reason: str | None = None,
     versions: frozenset[int] | None = None,
-    by: UUID | None = None,
+    scope: Scope | None = None,
     now: datetime,
 ) -> AppointmentRecord:
-    """Cancel one of the actor's own appointments. Cancelling again changes nothing and returns the same.
+    """Cancel an appointment of the scope; by default, one that the actor may see.
 
-    ``by`` is recorded as the person who cancelled it; by default, the actor. Raises the codes of ``check_change``.
+    Cancelling again changes nothing and returns the same. Raises the codes of ``check_change``.
     """
     # Only the row is locked, not the calendars: a cancellation occupies no time, so it cannot deadlock.
-    before = await appointments.get_appointment(transaction, actor, appointment_id, for_update=True)
+    before = await appointments.get_appointment(transaction, scope or scope_of(actor), appointment_id, for_update=True)
     # Before the version is compared, so that a client that repeats a cancellation does not get an error.
     if before.status is AppointmentStatus.CANCELLED:
         return before
     check_change(Action.CANCEL, before, actor, versions, now)
-    by = by or actor.id
     return await _change(
-        transaction, before, Action.CANCEL, by, now, cancelled_at=now, cancelled_by=by, cancel_reason=reason
+        transaction, before, Action.CANCEL, actor.id, now, cancelled_at=now, cancelled_by=actor.id, cancel_reason=reason
     )
 
 
 async def cancel_all(
-    transaction: Transaction, party: Actor, now: datetime, *, by: UUID
+    transaction: Transaction, scope: Scope, now: datetime, *, by: UUID
 ) -> Sequence[ChangedAppointment]:
-    """Cancel all active appointments of a patient or a doctor that have not started, regardless of the deadline."""
+    """Cancel all active appointments of the scope that have not started, regardless of the deadline."""
     return await appointments.change_active(
         transaction,
-        party,
+        scope,
         since=now,
         by=by,
         at=now,
@@ -71,20 +70,20 @@ async def advance_appointment(
 
     Raises the codes of ``check_change``.
     """
-    before = await appointments.get_appointment(transaction, actor, appointment_id, for_update=True)
+    before = await appointments.get_appointment(transaction, scope_of(actor), appointment_id, for_update=True)
     check_change(action, before, actor, versions, now)
     return await _change(transaction, before, action, actor.id, now)
 
 
 async def undo_status_change(
     transaction: Transaction,
-    doctor: Actor,
+    actor: Actor,
     appointment_id: UUID,
     *,
     versions: frozenset[int] | None = None,
     now: datetime,
 ) -> AppointmentRecord:
-    """Undo the last change of the status of one of the doctor's appointments, as a new version.
+    """Undo the last change of the status of an appointment that the actor may see, as a new version.
 
     An arrival returns to ``booked``, an outcome to the status before it; there is no redo. The visit had been agreed,
     so the booking rules are not checked again. Its time must be free, though.
@@ -93,12 +92,13 @@ async def undo_status_change(
     cancelled the visit, or if the patient's account has been erased; ``too_late`` after the day (see ``check_undo``);
     and ``version_mismatch``.
     """
-    seen = await appointments.get_appointment(transaction, doctor, appointment_id)
+    scope = scope_of(actor)
+    seen = await appointments.get_appointment(transaction, scope, appointment_id)
     # Lock the account first. An erasure also locks the account before it cancels appointments.
     await users.lock_user(transaction, seen.patient_id)
     # Lock the calendars before the appointment, as for a move: the UPDATE may occupy time that others want (ADR 0034).
     await bookings.lock_calendars(transaction, seen.doctor_id, seen.patient_id)
-    before = await appointments.get_appointment(transaction, doctor, appointment_id, for_update=True)
+    before = await appointments.get_appointment(transaction, scope, appointment_id, for_update=True)
     if versions is not None and before.version not in versions:
         raise DomainError("version_mismatch")
     if refusal := find_undo_refusal(before, now):
@@ -121,7 +121,7 @@ async def undo_status_change(
                 (to_instant(before.busy_start), to_instant(before.busy_end)),
             ),
         )
-    await bookings.restore_if_free(transaction, before, status=status, by=doctor.id, at=now)
+    await bookings.restore_if_free(transaction, before, status=status, by=actor.id, at=now)
     return replace(
         before,
         status=status,
@@ -130,7 +130,7 @@ async def undo_status_change(
         cancel_reason=None,
         version=before.version + 1,
         changed_at=now,
-        changed_by=doctor.id,
+        changed_by=actor.id,
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError, invalid_field
-from app.core.permissions import Actor, Role
+from app.core.permissions import Actor, Role, scope_of
 from app.db.database import Transaction
 from app.repositories import appointments, bookings, doctors
 from app.repositories.appointments import AppointmentRecord, Reference
@@ -50,15 +50,16 @@ class _Accepted:
 
 async def book_appointment(
     transaction: Transaction,
-    patient: Actor,
+    actor: Actor,
     request: BookingRequest,
     *,
+    patient: Reference,
     reason: str | None,
     hold_id: UUID | None = None,
     limits: PatientLimits = NO_PATIENT_LIMITS,
     now: datetime,
 ) -> AppointmentRecord:
-    """Book a visit for the patient.
+    """Book a visit for the patient, on behalf of whom the actor acts.
 
     If ``hold_id`` is a hold of the patient for this visit, it becomes the appointment and keeps its id, even if it has
     expired. Before it has expired, the visit has the length and the buffers of the hold, and the notice period counts
@@ -92,7 +93,7 @@ async def book_appointment(
             if redeemed and error.code == "not_found" and not await doctors.find_doctor(transaction, request.doctor_id):
                 raise DomainError("doctor_unavailable") from error
             raise
-        appointment = _appointment(accepted, patient, reason=reason, now=now)
+        appointment = _appointment(accepted, patient, reason=reason, by=actor.id, now=now)
         # Also after the hold has expired: a client that still has only the id of the hold finds the appointment by it.
         if redeemed:
             appointment = replace(appointment, id=redeemed.id)
@@ -142,9 +143,10 @@ async def _book_over_holds(
 
 async def hold_time(
     transaction: Transaction,
-    patient: Actor,
+    actor: Actor,
     request: BookingRequest,
     *,
+    patient: Reference,
     limits: PatientLimits = NO_PATIENT_LIMITS,
     now: datetime,
 ) -> HoldRecord:
@@ -161,7 +163,9 @@ async def hold_time(
     await bookings.lock_calendars(transaction, request.doctor_id, patient.id)
     for _ in range(_TRIES):
         accepted = await _accept(transaction, request, patient_id=patient.id, requested_at=now, now=now, limits=limits)
-        appointment = replace(_appointment(accepted, patient, reason=None, now=now), status=AppointmentStatus.PENDING)
+        appointment = replace(
+            _appointment(accepted, patient, reason=None, by=actor.id, now=now), status=AppointmentStatus.PENDING
+        )
         # Release all holds, not only those in the way: a patient may have one at a time, so that one account cannot
         # block many slots (ADR 0009).
         await bookings.release_holds(
@@ -183,10 +187,10 @@ async def hold_time(
     raise DomainError("busy")
 
 
-async def release_hold(transaction: Transaction, patient: Actor, hold_id: UUID) -> None:
+async def release_hold(transaction: Transaction, hold_id: UUID, *, patient_id: UUID) -> None:
     """Release a hold. Raises ``not_found`` if it does not exist or is not the patient's."""
     # The calendars are not locked: this occupies no other time, so it cannot deadlock.
-    if not await bookings.delete_hold(transaction, hold_id, patient.id):
+    if not await bookings.delete_hold(transaction, hold_id, patient_id):
         raise DomainError("not_found")
 
 
@@ -200,17 +204,18 @@ async def reschedule_appointment(
     versions: frozenset[int] | None,
     now: datetime,
 ) -> AppointmentRecord:
-    """Move one of the actor's own appointments, which keeps its id. Moving it to its current start changes nothing.
+    """Move an appointment that the actor may see. It keeps its id. Moving it to its current start changes nothing.
 
     Unless ``visit_type_id`` names another visit type, it keeps its visit type and its length. If the new time is not
     available, the appointment keeps its old time. Raises the codes that ``book_appointment`` and ``check_change``
     raise, and ``doctor_unavailable`` for a patient of a doctor who can no longer be booked.
     """
-    seen = await appointments.get_appointment(transaction, actor, appointment_id)
+    scope = scope_of(actor)
+    seen = await appointments.get_appointment(transaction, scope, appointment_id)
     # The calendars before any row: patients who swap slots would otherwise wait for each other in a circle (ADR 0010).
     await bookings.lock_calendars(transaction, seen.doctor_id, seen.patient_id)
     # Read again: it may have changed while this waited for the locks.
-    before = await appointments.get_appointment(transaction, actor, appointment_id, for_update=True)
+    before = await appointments.get_appointment(transaction, scope, appointment_id, for_update=True)
     check_change(Action.RESCHEDULE, before, actor, versions, now)
     if actor.role is Role.PATIENT and not before.doctor_is_listed:
         raise DomainError("doctor_unavailable")
@@ -329,12 +334,14 @@ def _is_for(hold: HoldRecord, request: BookingRequest) -> bool:
     )
 
 
-def _appointment(accepted: _Accepted, patient: Actor, *, reason: str | None, now: datetime) -> AppointmentRecord:
+def _appointment(
+    accepted: _Accepted, patient: Reference, *, reason: str | None, by: UUID, now: datetime
+) -> AppointmentRecord:
     doctor = accepted.schedule.doctor
     return AppointmentRecord(
         id=uuid7(),
         doctor=Reference(doctor.id, doctor.name),
-        patient=Reference(patient.id, patient.name),
+        patient=patient,
         visit_type=_visit_type(accepted.schedule),
         visit_mode=_visit_mode(accepted.schedule),
         start_time=from_instant(accepted.visit[0]),
@@ -345,6 +352,7 @@ def _appointment(accepted: _Accepted, patient: Actor, *, reason: str | None, now
         status=AppointmentStatus.BOOKED,
         reason=reason,
         created_at=now,
+        booked_by=by,
         # Stored beside the instant: it shows later whether new time-zone data have changed the clock time (ADR 0040).
         agreed_local_start=wall_time(accepted.visit[0], accepted.schedule.rules.zone),
         agreed_time_zone=doctor.time_zone,

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.core.errors import DomainError
-from app.core.permissions import Actor
+from app.core.permissions import Actor, Scope
 from app.core.time_zones import find_zone, get_zone
 from app.db.database import Transaction
 from app.repositories import appointments, bookings
@@ -40,19 +40,19 @@ async def list_changed(transaction: Transaction, doctor_id: UUID, now: datetime)
 
 
 async def page_clock_changes(
-    transaction: Transaction, actor: Actor, *, as_of: datetime, after: PageKey | None, limit: int
+    transaction: Transaction, doctor_id: UUID, *, as_of: datetime, after: PageKey | None, limit: int
 ) -> Sequence[AppointmentRecord]:
-    """Return a page of the actor's own visits of ``list_changed``."""
+    """Return a page of the doctor's visits of ``list_changed``."""
     changed = [
         each.id
-        for each in await list_changed(transaction, actor.id, as_of)
+        for each in await list_changed(transaction, doctor_id, as_of)
         if after is None or (each.start_time, each.id) > (after.start_time, after.id)
     ]
     if not changed:
         return ()
     return await appointments.page_appointments(
         transaction,
-        actor,
+        Scope(doctor_id=doctor_id),
         as_of=as_of,
         since=None,
         until=None,
@@ -64,35 +64,42 @@ async def page_clock_changes(
 
 
 async def settle_clock_changes(
-    transaction: Transaction, actor: Actor, kept: KeptTime, *, only: Collection[UUID] | None, now: datetime
+    transaction: Transaction,
+    actor: Actor,
+    kept: KeptTime,
+    *,
+    doctor_id: UUID,
+    only: Collection[UUID] | None,
+    now: datetime,
 ) -> Settled:
-    """Settle clock changes: those of ``only``, or the first hundred. Each visit succeeds or fails on its own.
+    """Settle clock changes of a doctor: those of ``only``, or the first hundred. Each visit succeeds or fails alone.
 
     If the local time is kept, the visit moves to it, provided that both sides are free then; the doctor's hours do not
-    matter. Raises ``not_found`` if one of ``only`` is not the actor's or has not changed.
+    matter. Raises ``not_found`` if one of ``only`` is not the doctor's or has not changed.
     """
-    changed = await list_changed(transaction, actor.id, now)
+    changed = await list_changed(transaction, doctor_id, now)
     if only is not None and not {*only} <= {each.id for each in changed}:
         raise DomainError("not_found")
     chosen = [each for each in changed if only is None or each.id in only][:MAX_SETTLED]
     # All locks at once, which takes them in one order, so that concurrent calls cannot deadlock.
-    await bookings.lock_calendars(transaction, actor.id, *{each.patient_id for each in chosen})
+    await bookings.lock_calendars(transaction, doctor_id, *{each.patient_id for each in chosen})
+    scope = Scope(doctor_id=doctor_id)
     settled: list[AppointmentRecord] = []
     failed: list[tuple[UUID, str]] = []
     for each in sorted(chosen, key=_moving_order):
         try:
             # A visit whose new time is taken must not undo those that were settled before it (ADR 0040).
             async with transaction.savepoint():
-                settled.append(await _settle(transaction, actor, each, kept, now))
+                settled.append(await _settle(transaction, actor, scope, each, kept, now))
         except DomainError as error:
             failed.append((each.id, error.code))
     return Settled(settled, failed, len(changed) - len(settled))
 
 
 async def _settle(
-    transaction: Transaction, actor: Actor, agreed: AgreedTime, kept: KeptTime, now: datetime
+    transaction: Transaction, actor: Actor, scope: Scope, agreed: AgreedTime, kept: KeptTime, now: datetime
 ) -> AppointmentRecord:
-    before = await appointments.get_appointment(transaction, actor, agreed.id, for_update=True)
+    before = await appointments.get_appointment(transaction, scope, agreed.id, for_update=True)
     # With the version that was listed: a visit that was moved meanwhile has another agreed time.
     check_change(Action.RESCHEDULE, before, actor, frozenset({agreed.version}), now)
     if kept is KeptTime.INSTANT:

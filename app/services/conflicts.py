@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from app.core.permissions import Actor
+from app.core.permissions import Scope
 from app.db.database import Transaction
 from app.repositories import appointments
 from app.repositories.appointments import AppointmentRecord, PageKey
@@ -26,25 +26,25 @@ class Affected:
 
 
 async def find_affected(
-    transaction: Transaction, actor: Actor, *, since: datetime, until: datetime | None = None
+    transaction: Transaction, doctor_id: UUID, *, since: datetime, until: datetime | None = None
 ) -> Affected:
     """Return the doctor's appointments in ``[since, until)`` that lie outside the current rules."""
-    found = await _list_conflicting(transaction, actor.id, since, until)
-    listed = await _page(transaction, actor, found, as_of=since, statuses=(), after=None, limit=MAX_AFFECTED)
+    found = await _list_conflicting(transaction, doctor_id, since, until)
+    listed = await _page(transaction, doctor_id, found, as_of=since, statuses=(), after=None, limit=MAX_AFFECTED)
     return Affected(len(found), listed)
 
 
-async def find_booked(transaction: Transaction, actor: Actor, *, since: datetime, until: datetime) -> Affected:
+async def find_booked(transaction: Transaction, doctor_id: UUID, *, since: datetime, until: datetime) -> Affected:
     """Return all appointments of the doctor in ``[since, until)``: those that time off in this span would affect."""
-    upcoming = await appointments.list_upcoming(transaction, actor.id, since=since, until=until)
+    upcoming = await appointments.list_upcoming(transaction, doctor_id, since=since, until=until)
     found = [(from_instant(visit[0]), appointment_id) for appointment_id, visit in upcoming]
-    listed = await _page(transaction, actor, found, as_of=since, statuses=(), after=None, limit=MAX_AFFECTED)
+    listed = await _page(transaction, doctor_id, found, as_of=since, statuses=(), after=None, limit=MAX_AFFECTED)
     return Affected(len(found), listed)
 
 
 async def page_conflicting(
     transaction: Transaction,
-    actor: Actor,
+    doctor_id: UUID,
     *,
     as_of: datetime,
     since: datetime | None,
@@ -54,8 +54,8 @@ async def page_conflicting(
     limit: int,
 ) -> Sequence[AppointmentRecord]:
     """Return a page of the doctor's appointments that have not ended ``as_of`` and lie outside the current rules."""
-    found = await _list_conflicting(transaction, actor.id, max(as_of, since or as_of), until)
-    return await _page(transaction, actor, found, as_of=as_of, statuses=statuses, after=after, limit=limit)
+    found = await _list_conflicting(transaction, doctor_id, max(as_of, since or as_of), until)
+    return await _page(transaction, doctor_id, found, as_of=as_of, statuses=statuses, after=after, limit=limit)
 
 
 type _Found = Sequence[tuple[datetime, UUID]]
@@ -77,7 +77,7 @@ async def _list_conflicting(
 
 async def _page(
     transaction: Transaction,
-    actor: Actor,
+    doctor_id: UUID,
     found: _Found,
     *,
     as_of: datetime,
@@ -91,7 +91,7 @@ async def _page(
         return ()
     return await appointments.page_appointments(
         transaction,
-        actor,
+        Scope(doctor_id=doctor_id),
         as_of=as_of,
         since=None,
         until=None,

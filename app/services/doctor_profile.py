@@ -9,7 +9,6 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError
-from app.core.permissions import Actor
 from app.core.versions import check_version
 from app.db.database import Transaction
 from app.repositories import doctors, visit_types
@@ -38,7 +37,7 @@ def apply_pending_change(doctor: DoctorRecord, review: ProfileReview) -> DoctorR
 
 async def change_profile(
     transaction: Transaction,
-    actor: Actor,
+    doctor_id: UUID,
     changes: Mapping[str, Any],
     now: datetime,
     *,
@@ -53,36 +52,36 @@ async def change_profile(
     """
     # Also if no rule changes: it locks the doctor, so that the profile cannot change between the comparison and the
     # update (ADR 0039).
-    await doctors.begin_rule_change(transaction, actor.id)
+    await doctors.begin_rule_change(transaction, doctor_id)
     if versions is not None:
-        check_version(asdict(apply_pending_change(*await get_profile(transaction, actor.id))), versions)
-    others = await hold_back(transaction, actor.id, changes, now, reviewed=reviewed)
+        check_version(asdict(apply_pending_change(*await get_profile(transaction, doctor_id))), versions)
+    others = await hold_back(transaction, doctor_id, changes, now, reviewed=reviewed)
     if "name" in others:
-        await rename_doctor(transaction, actor.id, others.pop("name"))
-    await doctors.update_doctor(transaction, actor.id, others)
-    affected = await find_affected(transaction, actor, since=now) if "time_zone" in changes else Affected(0, ())
-    return *await get_profile(transaction, actor.id), affected
+        await rename_doctor(transaction, doctor_id, others.pop("name"))
+    await doctors.update_doctor(transaction, doctor_id, others)
+    affected = await find_affected(transaction, doctor_id, since=now) if "time_zone" in changes else Affected(0, ())
+    return *await get_profile(transaction, doctor_id), affected
 
 
 async def offer_visit_type(
-    transaction: Transaction, actor: Actor, fields: Mapping[str, Any], now: datetime
+    transaction: Transaction, doctor_id: UUID, fields: Mapping[str, Any], now: datetime
 ) -> VisitTypeRecord:
     """Add a visit type. From the first one on, the doctor can only be booked by visit type.
 
     Raises ``name_taken`` and ``too_many``.
     """
-    await doctors.begin_rule_change(transaction, actor.id)
+    await doctors.begin_rule_change(transaction, doctor_id)
     # Counted while the doctor is locked, so that concurrent requests cannot exceed the limit.
-    if await visit_types.count_visit_types(transaction, actor.id) >= MAX_VISIT_TYPES:
+    if await visit_types.count_visit_types(transaction, doctor_id) >= MAX_VISIT_TYPES:
         raise DomainError("too_many")
-    if await visit_types.is_name_taken(transaction, actor.id, fields["name"]):
+    if await visit_types.is_name_taken(transaction, doctor_id, fields["name"]):
         raise DomainError("name_taken")
-    return await visit_types.insert_visit_type(transaction, actor.id, uuid7(), fields, now)
+    return await visit_types.insert_visit_type(transaction, doctor_id, uuid7(), fields, now)
 
 
 async def change_visit_type(
     transaction: Transaction,
-    actor: Actor,
+    doctor_id: UUID,
     visit_type_id: UUID,
     changes: Mapping[str, Any],
     *,
@@ -90,24 +89,24 @@ async def change_visit_type(
 ) -> VisitTypeRecord:
     """Change a visit type. Existing appointments keep their length.
 
-    Raises ``not_found`` if it is not the actor's, ``name_taken``, and ``version_mismatch`` if ``versions`` (see
+    Raises ``not_found`` if it is not the doctor's, ``name_taken``, and ``version_mismatch`` if ``versions`` (see
     ``core.versions``) does not contain that of the record.
     """
-    await doctors.begin_rule_change(transaction, actor.id)
+    await doctors.begin_rule_change(transaction, doctor_id)
     if versions is not None:
-        check_version(asdict(await visit_types.get_visit_type(transaction, actor.id, visit_type_id)), versions)
+        check_version(asdict(await visit_types.get_visit_type(transaction, doctor_id, visit_type_id)), versions)
     if "name" in changes and await visit_types.is_name_taken(
-        transaction, actor.id, changes["name"], changing=visit_type_id
+        transaction, doctor_id, changes["name"], changing=visit_type_id
     ):
         raise DomainError("name_taken")
-    return await visit_types.update_visit_type(transaction, actor.id, visit_type_id, changes)
+    return await visit_types.update_visit_type(transaction, doctor_id, visit_type_id, changes)
 
 
-async def withdraw_visit_type(transaction: Transaction, actor: Actor, visit_type_id: UUID, now: datetime) -> None:
+async def withdraw_visit_type(transaction: Transaction, doctor_id: UUID, visit_type_id: UUID, now: datetime) -> None:
     """Withdraw a visit type, so that it cannot be booked any more. Existing appointments are not changed.
 
-    Raises ``not_found`` if it is not the actor's.
+    Raises ``not_found`` if it is not the doctor's.
     """
-    await doctors.begin_rule_change(transaction, actor.id)
+    await doctors.begin_rule_change(transaction, doctor_id)
     # Not deleted: appointments refer to it, and it belongs to the record of these visits.
-    await visit_types.update_visit_type(transaction, actor.id, visit_type_id, {"withdrawn_at": now})
+    await visit_types.update_visit_type(transaction, doctor_id, visit_type_id, {"withdrawn_at": now})

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.core.errors import DomainError
-from app.core.permissions import Actor, Role
+from app.core.permissions import Actor, Role, Scope
 from app.db.database import Transaction
 from app.repositories import (
     appointment_versions,
@@ -75,7 +75,7 @@ async def export(transaction: Transaction, actor: Actor, now: datetime) -> Expor
     """
     user_id = actor.id
     account = await users.get_user(transaction, user_id)
-    booked = await list_visits(transaction, account, now) if account.role is Role.PATIENT else []
+    booked = await list_visits(transaction, user_id, now) if account.role is Role.PATIENT else []
     versions = await appointment_versions.list_versions(transaction, booked)
     practice = None
     if account.role is Role.DOCTOR:
@@ -118,14 +118,14 @@ async def _list_access(transaction: Transaction, patient_id: UUID) -> list[Audit
         after = audit.page_key(page[-1])
 
 
-async def list_visits(transaction: Transaction, patient: UserRecord, now: datetime) -> list[AppointmentRecord]:
+async def list_visits(transaction: Transaction, patient_id: UUID, now: datetime) -> list[AppointmentRecord]:
     """Return all appointments of a patient, the upcoming ones first."""
-    actor = Actor(patient.id, patient.role, patient.name)
+    scope = Scope(patient_id=patient_id)
     found: list[AppointmentRecord] = []
     after = None
     while True:
         page = await appointments.page_appointments(
-            transaction, actor, as_of=now, since=None, until=None, statuses=(), after=after, limit=_BATCH
+            transaction, scope, as_of=now, since=None, until=None, statuses=(), after=after, limit=_BATCH
         )
         found += page
         if len(page) < _BATCH:
@@ -134,7 +134,7 @@ async def list_visits(transaction: Transaction, patient: UserRecord, now: dateti
 
 
 async def erase(
-    transaction: Transaction, account: Actor, now: datetime, *, by: UUID, cancel_visits: bool = False
+    transaction: Transaction, user_id: UUID, role: Role, now: datetime, *, by: UUID, cancel_visits: bool = False
 ) -> Sequence[ChangedAppointment]:
     """Erase the personal data of an account (GDPR article 17). Its id and the record of its visits remain.
 
@@ -142,23 +142,23 @@ async def erase(
     with ``cancel_visits``. Returns the appointments that were cancelled. Raises ``has_appointments`` for a doctor with
     upcoming appointments without ``cancel_visits``, and ``wrong_role`` for an administrator.
     """
-    if account.role is Role.ADMIN:
+    if role is Role.ADMIN:
         raise DomainError("wrong_role")
-    if account.role is Role.DOCTOR:
-        if not await doctors.lock_doctor(transaction, account.id):
+    if role is Role.DOCTOR:
+        if not await doctors.lock_doctor(transaction, user_id):
             return ()  # The account was erased while this waited for the lock.
         # From here on, no booking succeeds. Lock the doctor before the account, like every change of a doctor's rules.
-        await doctors.begin_rule_change(transaction, account.id)
-        await users.lock_user(transaction, account.id)
-        if not cancel_visits and await appointments.list_upcoming(transaction, account.id, since=now):
+        await doctors.begin_rule_change(transaction, user_id)
+        await users.lock_user(transaction, user_id)
+        if not cancel_visits and await appointments.list_upcoming(transaction, user_id, since=now):
             raise DomainError("has_appointments")
-        cancelled = await cancel_all(transaction, account, now, by=by)
-        await erasure.erase_doctor(transaction, account.id, now)
+        cancelled = await cancel_all(transaction, Scope(doctor_id=user_id), now, by=by)
+        await erasure.erase_doctor(transaction, user_id, now)
     else:
         # Lock the account before the appointments, as in `undo_status_change`. Bookings do not wait for this lock: one
         # that is committed later stays, without a name (ADR 0015).
-        await users.lock_user(transaction, account.id)
-        cancelled = await cancel_all(transaction, account, now, by=by)
-        await erasure.erase_patient(transaction, account.id)
-    await erasure.erase_user(transaction, account.id, now)
+        await users.lock_user(transaction, user_id)
+        cancelled = await cancel_all(transaction, Scope(patient_id=user_id), now, by=by)
+        await erasure.erase_patient(transaction, user_id)
+    await erasure.erase_user(transaction, user_id, now)
     return cancelled

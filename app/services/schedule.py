@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError, invalid_field
-from app.core.permissions import Actor
 from app.core.versions import check_version
 from app.db.database import Transaction
 from app.repositories import availabilities, doctors, time_off
@@ -52,7 +51,7 @@ class PlannedWeeks:
 
 async def publish_availability(
     transaction: Transaction,
-    actor: Actor,
+    doctor_id: UUID,
     *,
     start: datetime,
     end: datetime,
@@ -68,29 +67,29 @@ async def publish_availability(
     if first[0] < to_instant(now):
         raise invalid_field("start_time", "in_the_past")
     # Before the overlap is checked: if the same time is published twice at once, the second request must see the first.
-    await doctors.begin_rule_change(transaction, actor.id)
+    await doctors.begin_rule_change(transaction, doctor_id)
     span = first[0], first[0] + _A_YEAR
-    schedule = await get_doctor_schedule(transaction, actor.id, (span[0], span[1] + MAX_AVAILABILITY), listed=False)
+    schedule = await get_doctor_schedule(transaction, doctor_id, (span[0], span[1] + MAX_AVAILABILITY), listed=False)
     wanted = _rule(first, recurrence, schedule.rules.zone)
     windows = merge(windows_between(Rules(schedule.rules.zone, (wanted,)), span))
     if subtract(windows, open_windows(schedule.rules, (span[0], windows[-1][1]))) != windows:
         raise DomainError("availability_overlaps")
-    [published] = await availabilities.insert_availabilities(transaction, actor.id, [wanted], now)
+    [published] = await availabilities.insert_availabilities(transaction, doctor_id, [wanted], now)
     # After the insert, which the error rolls back.
-    await _check_number(transaction, actor, now)
+    await _check_number(transaction, doctor_id, now)
     return schedule.doctor, published
 
 
-async def withdraw_availability(transaction: Transaction, actor: Actor, availability_id: UUID) -> None:
-    """Delete an availability with all its occurrences. Raises ``not_found`` if it is not the actor's."""
-    await doctors.begin_rule_change(transaction, actor.id)
-    if not await availabilities.delete_availability(transaction, actor.id, availability_id):
+async def withdraw_availability(transaction: Transaction, doctor_id: UUID, availability_id: UUID) -> None:
+    """Delete an availability with all its occurrences. Raises ``not_found`` if it is not the doctor's."""
+    await doctors.begin_rule_change(transaction, doctor_id)
+    if not await availabilities.delete_availability(transaction, doctor_id, availability_id):
         raise DomainError("not_found")
 
 
 async def set_weekly_hours(
     transaction: Transaction,
-    actor: Actor,
+    doctor_id: UUID,
     hours: WeeklyHours,
     *,
     valid_from: date | None,
@@ -112,68 +111,68 @@ async def set_weekly_hours(
         raise invalid_field(WEEKDAYS[weekday], "overlaps_earlier_window")
     if replace_later and valid_to is not None:
         raise invalid_field("replace_later", "with_valid_to")
-    await doctors.begin_rule_change(transaction, actor.id)
-    doctor = await doctors.get_own_profile(transaction, actor.id)
+    await doctors.begin_rule_change(transaction, doctor_id)
+    doctor = await doctors.get_own_profile(transaction, doctor_id)
     today = _today(doctor, now)
     first = valid_from or today
     if first < today:
         raise invalid_field("valid_from", "in_the_past")
     if valid_to is not None and valid_to < first:
         raise invalid_field("valid_to", "before_valid_from")
-    records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(today))
+    records = await availabilities.list_weekly_hours(transaction, doctor_id, midnight(today))
     periods = to_planned_hours((record.rule for record in records), today)
     # While the doctor's row is locked, so that no other change comes between this and the writes (ADR 0039).
     check_version(_content(periods), versions)
     explicit = valid_to is not None or replace_later
     days = [(first, valid_to)] if explicit else days_to_replace(periods, first)
-    periods = await _replace_days(transaction, actor, records, days, hours, today=today, now=now)
+    periods = await _replace_days(transaction, doctor_id, records, days, hours, today=today, now=now)
     current = PlannedHours(first, days[0][1], {day: sorted(hours.get(day, ())) for day in range(7)})
     *_, stored = (period for period in periods if period.first <= first)
     if stored.hours == current.hours:  # they may apply for longer, joined with equal hours that were planned before
         current = replace(stored, first=first)
     return _planned_weeks(doctor, periods, current, _content(periods)), await find_affected(
-        transaction, actor, since=now
+        transaction, doctor_id, since=now
     )
 
 
 async def get_weekly_hours(
-    transaction: Transaction, actor: Actor, *, first: date | None, now: datetime
+    transaction: Transaction, doctor_id: UUID, *, first: date | None, now: datetime
 ) -> PlannedWeeks:
     """Return the weekly hours that apply on ``first`` (default: today), and those that are planned for later."""
-    doctor = await doctors.get_own_profile(transaction, actor.id)
+    doctor = await doctors.get_own_profile(transaction, doctor_id)
     today = _today(doctor, now)
     first = first or today
     # From today on, even if a later period is shown: the version covers everything that is planned.
-    records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(min(first, today)))
+    records = await availabilities.list_weekly_hours(transaction, doctor_id, midnight(min(first, today)))
     rules = [record.rule for record in records]
     periods = to_planned_hours(rules, first)
     return _planned_weeks(doctor, periods, periods[0], _content(to_planned_hours(rules, today)))
 
 
 async def cancel_planned_hours(
-    transaction: Transaction, actor: Actor, first: date, now: datetime, *, versions: frozenset[str] | None = None
+    transaction: Transaction, doctor_id: UUID, first: date, now: datetime, *, versions: frozenset[str] | None = None
 ) -> Affected:
     """Cancel the planned hours that start on ``first``: the hours before them continue instead.
 
     Returns the appointments that lie outside the rules now. Raises ``not_found``, and ``version_mismatch`` if
     ``versions`` does not contain that of all planned hours.
     """
-    await doctors.begin_rule_change(transaction, actor.id)
-    today = _today(await doctors.get_own_profile(transaction, actor.id), now)
-    records = await availabilities.list_weekly_hours(transaction, actor.id, midnight(today))
+    await doctors.begin_rule_change(transaction, doctor_id)
+    today = _today(await doctors.get_own_profile(transaction, doctor_id), now)
+    records = await availabilities.list_weekly_hours(transaction, doctor_id, midnight(today))
     periods = to_planned_hours((record.rule for record in records), today)
     check_version(_content(periods), versions)
     for before, period in pairwise(periods):
         if period.first == first and not period.is_closed_for_good:
             days = [(first, period.last)]
-            await _replace_days(transaction, actor, records, days, before.hours, today=today, now=now)
-            return await find_affected(transaction, actor, since=now)
+            await _replace_days(transaction, doctor_id, records, days, before.hours, today=today, now=now)
+            return await find_affected(transaction, doctor_id, since=now)
     raise DomainError("not_found")
 
 
 async def _replace_days(
     transaction: Transaction,
-    actor: Actor,
+    doctor_id: UUID,
     records: Sequence[AvailabilityRecord],
     days: Sequence[tuple[date, date | None]],
     hours: WeeklyHours,
@@ -199,8 +198,8 @@ async def _replace_days(
     # 0036).
     if periods != to_planned_hours((record.rule for record in records), today):
         await availabilities.delete_availabilities(transaction, replaced)
-        await availabilities.insert_availabilities(transaction, actor.id, added, now, weekly_hours=True)
-        await _check_number(transaction, actor, now)
+        await availabilities.insert_availabilities(transaction, doctor_id, added, now, weekly_hours=True)
+        await _check_number(transaction, doctor_id, now)
     return periods
 
 
@@ -218,41 +217,41 @@ def _content(periods: Sequence[PlannedHours]) -> Mapping[str, Any]:
 
 
 async def preview_time_off(
-    transaction: Transaction, actor: Actor, *, start: datetime, end: datetime, now: datetime
+    transaction: Transaction, doctor_id: UUID, *, start: datetime, end: datetime, now: datetime
 ) -> Affected:
     """Return the appointments that ``take_time_off`` would affect, or raise what it would raise. Changes nothing."""
     _check_time_off(start, end, now)
-    return await find_booked(transaction, actor, since=max(start, now), until=end)
+    return await find_booked(transaction, doctor_id, since=max(start, now), until=end)
 
 
 async def take_time_off(
-    transaction: Transaction, actor: Actor, *, start: datetime, end: datetime, reason: str | None, now: datetime
+    transaction: Transaction, doctor_id: UUID, *, start: datetime, end: datetime, reason: str | None, now: datetime
 ) -> tuple[DoctorRecord, TimeOffRecord, Affected]:
     """Close ``[start, end)``, at most 366 days and not entirely in the past.
 
     Returns the doctor, the time off, and the appointments that lie in it. Raises ``too_many`` and ``invalid_request``.
     """
     span = _check_time_off(start, end, now)
-    await doctors.begin_rule_change(transaction, actor.id)
-    doctor = await doctors.get_own_profile(transaction, actor.id)
-    if await time_off.count_time_off(transaction, actor.id, now) >= MAX_RULES:
+    await doctors.begin_rule_change(transaction, doctor_id)
+    doctor = await doctors.get_own_profile(transaction, doctor_id)
+    if await time_off.count_time_off(transaction, doctor_id, now) >= MAX_RULES:
         raise DomainError("too_many")
     # As wall times: if the doctor changes the time zone, time off moves with the other rules (ADR 0004).
     starts, ends = (wall_time(instant, doctor.zone) for instant in span)
     added = TimeOffRecord(uuid7(), TimeOff(starts, ends), reason)
-    await time_off.insert_time_off(transaction, actor.id, added, now)
-    return doctor, added, await find_affected(transaction, actor, since=max(start, now), until=end)
+    await time_off.insert_time_off(transaction, doctor_id, added, now)
+    return doctor, added, await find_affected(transaction, doctor_id, since=max(start, now), until=end)
 
 
-async def end_time_off(transaction: Transaction, actor: Actor, time_off_id: UUID) -> None:
-    """Delete time off, so that the hours in it are open again. Raises ``not_found`` if it is not the actor's."""
-    await doctors.begin_rule_change(transaction, actor.id)
-    if not await time_off.delete_time_off(transaction, actor.id, time_off_id):
+async def end_time_off(transaction: Transaction, doctor_id: UUID, time_off_id: UUID) -> None:
+    """Delete time off, so that the hours in it are open again. Raises ``not_found`` if it is not the doctor's."""
+    await doctors.begin_rule_change(transaction, doctor_id)
+    if not await time_off.delete_time_off(transaction, doctor_id, time_off_id):
         raise DomainError("not_found")
 
 
-async def _check_number(transaction: Transaction, actor: Actor, now: datetime) -> None:
-    rules, recurring = await availabilities.count_availabilities(transaction, actor.id, now)
+async def _check_number(transaction: Transaction, doctor_id: UUID, now: datetime) -> None:
+    rules, recurring = await availabilities.count_availabilities(transaction, doctor_id, now)
     if rules > MAX_RULES or recurring > MAX_RECURRING:
         raise DomainError("too_many")
 

@@ -50,7 +50,7 @@ async def test_erased_doctor_cannot_change_their_profile(doctor: Person, databas
     with pytest.raises(DomainError, match="not_authenticated"):
         async with database.write() as transaction:
             await doctor_profile.change_profile(
-                transaction, actor, {"name": "Dr Amara Okafor", "bio": "Back again"}, clock.time
+                transaction, actor.id, {"name": "Dr Amara Okafor", "bio": "Back again"}, clock.time
             )
     with pytest.raises(DomainError, match="not_authenticated"):
         async with database.write() as transaction:
@@ -67,14 +67,14 @@ async def test_profile_change_that_waits_for_an_erasure_is_refused(
 
     async def change() -> None:
         async with database.write() as transaction:
-            await doctor_profile.change_profile(transaction, actor, {"bio": "Back again"}, clock.time)
+            await doctor_profile.change_profile(transaction, actor.id, {"bio": "Back again"}, clock.time)
 
     async def rename() -> None:
         async with database.write() as transaction:
             await accounts.change_name(transaction, actor, "Dr Amara Okafor", clock.time)
 
     async with database.write() as transaction:
-        await privacy.erase(transaction, actor, clock.time, by=actor.id)
+        await privacy.erase(transaction, actor.id, actor.role, clock.time, by=actor.id)
         waiting = [asyncio.create_task(each()) for each in (change, rename)]
         await asyncio.sleep(WAIT_SECONDS)
         assert not any(task.done() for task in waiting)
@@ -98,7 +98,7 @@ async def test_review_that_waits_for_an_erasure_finds_no_change(
             await accept_change(transaction, actor.id, change_id)
 
     async with database.write() as transaction:
-        await privacy.erase(transaction, actor, clock.time, by=actor.id)
+        await privacy.erase(transaction, actor.id, actor.role, clock.time, by=actor.id)
         waiting = asyncio.create_task(accept())
         await asyncio.sleep(WAIT_SECONDS)
         assert not waiting.done()
@@ -113,10 +113,10 @@ async def test_second_erasure_that_waits_for_the_first_changes_nothing(
 
     async def erase_again() -> None:
         async with database.write() as transaction:
-            assert await privacy.erase(transaction, actor, clock.time, by=actor.id) == ()
+            assert await privacy.erase(transaction, actor.id, actor.role, clock.time, by=actor.id) == ()
 
     async with database.write() as transaction:
-        await privacy.erase(transaction, actor, clock.time, by=actor.id)
+        await privacy.erase(transaction, actor.id, actor.role, clock.time, by=actor.id)
         second = asyncio.create_task(erase_again())
         await asyncio.sleep(WAIT_SECONDS)
         assert not second.done()

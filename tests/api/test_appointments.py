@@ -28,6 +28,7 @@ async def test_booking_without_an_end_takes_the_doctors_default_length(doctor: P
         "patient": {"id": patient.id, "name": "Ann Lee"},
         "visit_type": None,
         "created_at": "2026-12-01T08:00:00Z",
+        "booked_by": patient.id,
         "cancelled_at": None,
         "cancelled_by": None,
         "cancel_reason": None,

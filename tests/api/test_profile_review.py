@@ -204,7 +204,7 @@ async def test_change_without_review_replaces_the_pending_one(
         assert (pending["name"], pending["specialty"]) == (name, NEW["specialty"])
         assert (await read_public_profile(doctor))["name"] == name
     async with database.write() as transaction:
-        await doctor_profile.change_profile(transaction, actor, {"specialty": "Surgery"}, clock.time)
+        await doctor_profile.change_profile(transaction, actor.id, {"specialty": "Surgery"}, clock.time)
     assert (await doctor.get("/doctors/me")).json()["pending_change"] is None
     assert await read_public_profile(doctor) == {"name": NEW["name"], "specialty": "Surgery"}
     async with database.write() as transaction:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.core.permissions import Actor, Role
+from app.repositories.appointments import Reference
 from app.services.booking import BookingRequest, hold_time
 from tests.concurrency.clinic import Clinic, at, count_outcomes, hold, race, reschedule
 
@@ -85,9 +86,16 @@ async def test_one_of_many_bookings_of_an_expired_hold_is_made(clinic: Clinic) -
     for day in range(3):
         for minute in ("00", "30"):
             start = datetime.fromisoformat(at(f"10:{minute}", day))
-            actor = Actor(UUID(holder.id if minute == "00" else others[0].id), Role.PATIENT, "A patient")
+            patient = Reference(UUID(holder.id if minute == "00" else others[0].id), "A patient")
+            actor = Actor(patient.id, Role.PATIENT, patient.name)
             async with clinic.database.write() as transaction:
-                await hold_time(transaction, actor, BookingRequest(UUID(doctor.id), start), now=long_ago)
+                await hold_time(
+                    transaction,
+                    actor,
+                    BookingRequest(UUID(doctor.id), start),
+                    patient=patient,
+                    now=long_ago,
+                )
         responses = await race(
             [partial(other.try_to_book, doctor, at("10:00", day), at("11:00", day)) for other in others]
         )

@@ -67,7 +67,7 @@ class DemoClinic:
     async def list_conflicting(self, doctor: Actor) -> list[AppointmentRecord]:
         async with self.database.read() as transaction:
             found = await page_conflicting(
-                transaction, doctor, as_of=NOW, since=None, until=None, statuses=(), after=None, limit=100
+                transaction, doctor.id, as_of=NOW, since=None, until=None, statuses=(), after=None, limit=100
             )
         return list(found)
 

@@ -75,7 +75,7 @@ async def test_weekly_hours_stay_the_same_when_clocks_change(clinic: DemoClinic)
     split = nights = 0
     for doctor in await clinic.list_doctors():
         async with clinic.database.read() as transaction:
-            week = (await get_weekly_hours(transaction, doctor, first=None, now=NOW)).current.hours
+            week = (await get_weekly_hours(transaction, doctor.id, first=None, now=NOW)).current.hours
         split += any(len(windows) > 1 for windows in week.values())
         nights += any(end > 24 * 60 for windows in week.values() for _, end in windows)
         rules = await clinic.get_rules(doctor.id)

@@ -96,6 +96,24 @@ async def test_clinic_survives_all_migrations_and_downgrades(engine: AsyncEngine
         await run(engine, DOUBLE_BOOKING)
 
 
+async def test_who_booked_is_unknown_for_earlier_appointments(engine: AsyncEngine) -> None:
+    is_postgresql = engine.dialect.name == "postgresql"
+    stored_in = "SELECT pg_relation_filenode('appointments')"
+    await schema.upgrade(engine, "0001")
+    await run(engine, CLINIC)
+    await schema.upgrade(engine, "0025")
+    file = await rows(engine, stored_in) if is_postgresql else []
+    await schema.upgrade(engine, "0026")
+    assert await rows(engine, "SELECT booked_by FROM appointments") == [(None,), (None,)]
+    if is_postgresql:
+        assert await rows(engine, stored_in) == file, "the table was written again, which blocks all requests"
+    with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
+        await run(engine, f"UPDATE appointments SET booked_by = '{OPENED}'")
+    await run(engine, f"UPDATE appointments SET booked_by = '{DOCTOR}'")
+    await schema.downgrade(engine, "0025")
+    assert await rows(engine, "SELECT count(*) FROM appointments") == [("2",)]
+
+
 async def test_append_only_audit_trail_is_dropped_with_its_table(engine: AsyncEngine) -> None:
     await schema.upgrade(engine)
     event = (

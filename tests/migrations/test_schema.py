@@ -1,6 +1,7 @@
 """The migrations create the schema of the models on both databases, and can be reverted."""
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,6 +29,7 @@ UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc
   WHERE pronamespace = 'public'::regnamespace
     AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql')
 """
+ADDED_KEY = re.compile(r"((\w+) \S+) (CONSTRAINT \w+) (REFERENCES .*)")
 SQLITE = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
 
 
@@ -38,7 +40,10 @@ async def describe(engine: AsyncEngine) -> set[str]:
 
 
 def split_definition(sql: str) -> list[str]:
-    """Return a line for each part of a table, because the order of the parts has no meaning."""
+    """Return a line for each part of a table, because the order of the parts has no meaning.
+
+    A foreign key that SQLite has added together with its column is written like one of the table.
+    """
     sql = " ".join(sql.split())
     if not sql.startswith("CREATE TABLE"):
         return [sql]
@@ -50,7 +55,8 @@ def split_definition(sql: str) -> list[str]:
             parts.append("")
         else:
             parts[-1] += character
-    return [f"{head.strip()}: {part.strip()}" for part in parts]
+    parts = [each for part in parts for each in ADDED_KEY.sub(r"\1\n\3 FOREIGN KEY(\2) \4", part.strip()).split("\n")]
+    return [f"{head.strip()}: {part}" for part in parts]
 
 
 @pytest.fixture

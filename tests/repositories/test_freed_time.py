@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from app.core.permissions import Actor, Role
+from app.core.permissions import Scope
 from app.db.database import Database
 from app.repositories import appointments, search_bounds, search_offers
 from app.repositories.search_bounds import BoundUpdate
@@ -71,12 +71,12 @@ async def test_status_that_frees_time_lowers_the_bound(
     database: Database, doctor: Person, patient: Person, clock: SetClock, booked: UUID, status: AppointmentStatus
 ) -> None:
     saved = await save_bound(database, doctor, clock)
-    actor = Actor(UUID(patient.id), Role.PATIENT, patient.name)
+    patient_id = UUID(patient.id)
     async with database.write() as transaction:
-        before = await appointments.get_appointment(transaction, actor, booked)
+        before = await appointments.get_appointment(transaction, Scope(patient_id=patient_id), booked)
         values: dict[str, Any] = {"cancelled_at": clock.time} if status is AppointmentStatus.CANCELLED else {}
         assert await appointments.change_appointment(
-            transaction, before, by=actor.id, at=clock.time, status=status, **values
+            transaction, before, by=patient_id, at=clock.time, status=status, **values
         )
     assert await is_lowered(database, doctor, saved) == (not status.occupies_time)
 
@@ -84,33 +84,32 @@ async def test_status_that_frees_time_lowers_the_bound(
 async def test_refused_change_of_an_outdated_version_lowers_no_bound(
     database: Database, doctor: Person, patient: Person, clock: SetClock, booked: UUID
 ) -> None:
-    actor = Actor(UUID(patient.id), Role.PATIENT, patient.name)
+    patient_id = UUID(patient.id)
     async with database.write() as transaction:
-        before = await appointments.get_appointment(transaction, actor, booked)
+        before = await appointments.get_appointment(transaction, Scope(patient_id=patient_id), booked)
         assert await appointments.change_appointment(
-            transaction, before, by=actor.id, at=clock.time, status=AppointmentStatus.BOOKED
+            transaction, before, by=patient_id, at=clock.time, status=AppointmentStatus.BOOKED
         )
     saved = await save_bound(database, doctor, clock)
     async with database.write() as transaction:
         assert not await appointments.change_appointment(
-            transaction, before, by=actor.id, at=clock.time, status=AppointmentStatus.NOSHOW
+            transaction, before, by=patient_id, at=clock.time, status=AppointmentStatus.NOSHOW
         )
     assert not await is_lowered(database, doctor, saved)
 
 
-@pytest.mark.parametrize("role", [Role.PATIENT, Role.DOCTOR])
+@pytest.mark.parametrize("party", ["patient_id", "doctor_id"])
 async def test_cancelling_many_appointments_lowers_the_bound(
-    database: Database, doctor: Person, patient: Person, clock: SetClock, booked: UUID, role: Role
+    database: Database, doctor: Person, patient: Person, clock: SetClock, booked: UUID, party: str
 ) -> None:
     saved = await save_bound(database, doctor, clock)
-    person = patient if role is Role.PATIENT else doctor
-    actor = Actor(UUID(person.id), role, person.name)
+    person_id = UUID(patient.id if party == "patient_id" else doctor.id)
     async with database.write() as transaction:
         changed = await appointments.change_active(
             transaction,
-            actor,
+            Scope(**{party: person_id}),
             since=clock.time,
-            by=actor.id,
+            by=person_id,
             at=clock.time,
             status=AppointmentStatus.CANCELLED,
             cancelled_at=clock.time,

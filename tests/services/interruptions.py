@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from app.core.permissions import Actor, Role
 from app.db.database import Database
+from app.repositories.appointments import Reference
 from tests.databases import open_engine
 from tests.people import Person
 from tests.statements import observing
@@ -49,3 +50,7 @@ def make_actor(person: Person, role: Role) -> Actor:
 async def change_schedule_version(database: Database) -> None:
     async with database.write() as transaction:
         await transaction.execute(text("UPDATE doctors SET schedule_version = schedule_version + 1"))
+
+
+def make_reference(person: Person) -> Reference:
+    return Reference(UUID(person.id), person.name)

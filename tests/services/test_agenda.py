@@ -1,17 +1,16 @@
 """The days and weeks of a doctor, and the preview of time off."""
 
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
 from app.core.errors import DomainError
-from app.core.permissions import Role
 from app.db.database import Database
 from app.scheduling.intervals import HOUR, MINUTE, to_instant
 from app.services import agenda, schedule
 from tests.conftest import Register, SetClock
 from tests.people import Person
-from tests.services.interruptions import make_actor
 
 MORNING = [["09:00", "12:00"]]
 TUESDAY = date(2026, 12, 1)
@@ -35,9 +34,9 @@ async def test_day_has_windows_time_off_visits_holds_and_conflicts(
     assert (await (await register("patient")).post("/holds", hold)).status_code == 201
     await doctor.take_time_off("2026-12-01T09:00:00Z", "2026-12-01T09:20:00Z")
     async with database.read() as transaction:
-        found = await agenda.get_agenda(transaction, make_actor(doctor, Role.DOCTOR), day=None, now=clock.time)
+        found = await agenda.get_agenda(transaction, UUID(doctor.id), day=None, now=clock.time)
         two_hours_later = await agenda.get_agenda(
-            transaction, make_actor(doctor, Role.DOCTOR), day=None, now=clock.time + timedelta(hours=2)
+            transaction, UUID(doctor.id), day=None, now=clock.time + timedelta(hours=2)
         )
     at = to_instant(datetime(2026, 12, 1, tzinfo=UTC))
     assert list(found.days) == [TUESDAY] == [found.today]
@@ -64,9 +63,7 @@ async def test_week_begins_on_the_requested_weekday_and_follows_clock_changes(
     doctor: Person, database: Database, clock: SetClock, day: date, week_begins: int, first: date, hours: int
 ) -> None:
     async with database.read() as transaction:
-        found = await agenda.get_agenda(
-            transaction, make_actor(doctor, Role.DOCTOR), day=day, week_begins=week_begins, now=clock.time
-        )
+        found = await agenda.get_agenda(transaction, UUID(doctor.id), day=day, week_begins=week_begins, now=clock.time)
     assert list(found.days) == [first + timedelta(days=number) for number in range(7)]
     begin, end = found.days[day]
     assert end - begin == hours * HOUR
@@ -78,13 +75,11 @@ async def test_preview_of_time_off_lists_the_affected_visits(
     visit = await patient.book(doctor, "2026-12-01T09:00:00Z", "2026-12-01T09:30:00Z")
     interval = {"start": datetime(2026, 12, 1, 9, 20, tzinfo=UTC), "end": datetime(2026, 12, 1, 10, tzinfo=UTC)}
     async with database.read() as transaction:
-        preview = await schedule.preview_time_off(
-            transaction, make_actor(doctor, Role.DOCTOR), **interval, now=clock.time
-        )
+        preview = await schedule.preview_time_off(transaction, UUID(doctor.id), **interval, now=clock.time)
         with pytest.raises(DomainError, match="invalid_request"):
             await schedule.preview_time_off(
                 transaction,
-                make_actor(doctor, Role.DOCTOR),
+                UUID(doctor.id),
                 start=interval["end"],
                 end=interval["start"],
                 now=clock.time,

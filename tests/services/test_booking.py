@@ -14,7 +14,7 @@ from app.services.booking import BookingRequest, book_appointment
 from app.services.schedule import publish_availability, withdraw_availability
 from tests.conftest import Register
 from tests.people import Person
-from tests.services.interruptions import NOW, change_schedule_version, interrupted, make_actor
+from tests.services.interruptions import NOW, change_schedule_version, interrupted, make_actor, make_reference
 
 TEN = datetime(2026, 12, 8, 10, tzinfo=UTC)
 
@@ -25,7 +25,12 @@ pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 async def book(database: Database, doctor: Person, patient: Person) -> AppointmentRecord:
     async with database.write() as transaction:
         return await book_appointment(
-            transaction, make_actor(patient, Role.PATIENT), BookingRequest(UUID(doctor.id), TEN), reason=None, now=NOW
+            transaction,
+            make_actor(patient, Role.PATIENT),
+            BookingRequest(UUID(doctor.id), TEN),
+            patient=make_reference(patient),
+            reason=None,
+            now=NOW,
         )
 
 
@@ -61,7 +66,7 @@ async def test_booking_is_refused_if_the_availability_is_withdrawn(
 
     async def withdraw(others: Database) -> None:
         async with others.write() as transaction:
-            await withdraw_availability(transaction, make_actor(doctor, Role.DOCTOR), UUID(window["id"]))
+            await withdraw_availability(transaction, UUID(doctor.id), UUID(window["id"]))
 
     with (
         interrupted(database_url, withdraw, before="INSERT INTO appointments", times=1),
@@ -93,11 +98,10 @@ async def test_booking_succeeds_if_the_conflicting_appointment_is_cancelled(
 async def test_second_of_two_equal_availabilities_published_at_once_is_refused(
     database_url: str, database: Database, doctor: Person
 ) -> None:
-    me = make_actor(doctor, Role.DOCTOR)
 
     async def publish(own: Database) -> None:
         async with own.write() as transaction:
-            await publish_availability(transaction, me, start=TEN, end=TEN + timedelta(hours=2), now=NOW)
+            await publish_availability(transaction, UUID(doctor.id), start=TEN, end=TEN + timedelta(hours=2), now=NOW)
 
     with (
         interrupted(database_url, publish, before="UPDATE doctors", times=1) as interruptions,

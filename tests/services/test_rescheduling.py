@@ -15,7 +15,7 @@ from app.repositories.bookings import HoldRecord
 from app.services.booking import BookingRequest, book_appointment, hold_time, reschedule_appointment
 from tests.conftest import Register
 from tests.people import Person
-from tests.services.interruptions import NOW, change_schedule_version, interrupted, make_actor
+from tests.services.interruptions import NOW, change_schedule_version, interrupted, make_actor, make_reference
 
 TEN, NOON = datetime(2026, 12, 8, 10, tzinfo=UTC), datetime(2026, 12, 8, 12, tzinfo=UTC)
 
@@ -44,13 +44,24 @@ async def reschedule(database: Database, patient: Person, appointment: str) -> A
 async def book(database: Database, doctor: Person, patient: Person, start: datetime) -> AppointmentRecord:
     async with database.write() as transaction:
         wanted = BookingRequest(UUID(doctor.id), start)
-        return await book_appointment(transaction, make_actor(patient, Role.PATIENT), wanted, reason=None, now=NOW)
+        return await book_appointment(
+            transaction,
+            make_actor(patient, Role.PATIENT),
+            wanted,
+            patient=make_reference(patient),
+            reason=None,
+            now=NOW,
+        )
 
 
 async def hold(database: Database, doctor: Person, patient: Person, now: datetime = NOW) -> HoldRecord:
     async with database.write() as transaction:
         return await hold_time(
-            transaction, make_actor(patient, Role.PATIENT), BookingRequest(UUID(doctor.id), TEN), now=now
+            transaction,
+            make_actor(patient, Role.PATIENT),
+            BookingRequest(UUID(doctor.id), TEN),
+            patient=make_reference(patient),
+            now=now,
         )
 
 

@@ -40,7 +40,7 @@ async def test_first_of_three_simultaneous_cancellations_counts(
         cancels: list[Cancel] = [
             partial(
                 cancel_visit,
-                administrator=make_actor(admin, Role.ADMIN),
+                actor=make_actor(admin, Role.ADMIN),
                 doctor_id=UUID(doctor.id),
                 appointment_id=visit,
                 reason=REASON,

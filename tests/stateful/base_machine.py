@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 from app.core.computing import Computation
 from app.core.errors import DomainError
 from app.core.fair_locks import ClientFairLock
-from app.core.permissions import Actor, Role
+from app.core.permissions import Actor, Role, scope_of
 from app.db.database import Transaction
 from app.models import Appointment
 from app.repositories import appointment_versions, appointments, doctors, users
@@ -156,7 +156,7 @@ class BaseMachine(RuleBasedStateMachine):
     async def _compare_lists(self, transaction: Transaction) -> None:
         person = self.make_actor(self._rotate([*self.clinic.doctors, *self.clinic.patients]))
         found = await appointments.page_appointments(
-            transaction, person, as_of=self.now, since=None, until=None, statuses=(), after=None, limit=100
+            transaction, scope_of(person), as_of=self.now, since=None, until=None, statuses=(), after=None, limit=100
         )
         assert [each.id for each in found] == self.clinic.list_appointments(person.id)
         for each in found:
@@ -171,7 +171,7 @@ class BaseMachine(RuleBasedStateMachine):
     async def _compare_conflicting(self, transaction: Transaction) -> None:
         found = await conflicts.page_conflicting(
             transaction,
-            self.make_actor(self.doctor.id),
+            self.doctor.id,
             as_of=self.now,
             since=None,
             until=None,

@@ -13,6 +13,7 @@ from app.core.computing import Computation
 from app.core.fair_locks import ClientFairLock
 from app.core.permissions import Role
 from app.db.database import Transaction
+from app.repositories.appointments import Reference
 from app.scheduling.recurrence import read_recurrence
 from app.scheduling.status import Action
 from app.services import appointment_status, booking, doctor_profile, schedule, slots
@@ -91,7 +92,7 @@ class ClinicMachine(BaseMachine):
         self.run_both(
             "publish",
             lambda transaction: schedule.publish_availability(
-                transaction, me, start=start, end=end, recurrence=rule, now=self.now
+                transaction, me.id, start=start, end=end, recurrence=rule, now=self.now
             ),
             lambda new: self.clinic.publish(new[1].id if new else NO_ID, me.id, (start, end), recurrence),
         )
@@ -100,7 +101,7 @@ class ClinicMachine(BaseMachine):
         availability, me = pick(data, list(self.doctor.availabilities), "availability"), self.draw_doctor(data)
         self.run_both(
             "withdraw",
-            lambda transaction: schedule.withdraw_availability(transaction, me, availability),
+            lambda transaction: schedule.withdraw_availability(transaction, me.id, availability),
             lambda _: self.clinic.withdraw(me.id, availability),
         )
 
@@ -119,7 +120,7 @@ class ClinicMachine(BaseMachine):
         result = self.run_both(
             "set hours",
             lambda transaction: schedule.set_weekly_hours(
-                transaction, me, hours, valid_from=first, valid_to=last, replace_later=last is None, now=self.now
+                transaction, me.id, hours, valid_from=first, valid_to=last, replace_later=last is None, now=self.now
             ),
             lambda _: self.clinic.set_hours(me.id, hours, first, last),
         )
@@ -138,7 +139,7 @@ class ClinicMachine(BaseMachine):
         result = self.run_both(
             "take time off",
             lambda transaction: schedule.take_time_off(
-                transaction, me, start=start, end=end, reason=None, now=self.now
+                transaction, me.id, start=start, end=end, reason=None, now=self.now
             ),
             lambda new: self.clinic.take_time_off(new[1].id if new else NO_ID, me.id, start, end),
         )
@@ -149,7 +150,7 @@ class ClinicMachine(BaseMachine):
         time_off, me = pick(data, list(self.doctor.time_off), "time off"), self.draw_doctor(data)
         self.run_both(
             "end time off",
-            lambda transaction: schedule.end_time_off(transaction, me, time_off),
+            lambda transaction: schedule.end_time_off(transaction, me.id, time_off),
             lambda _: self.clinic.end_time_off(me.id, time_off),
         )
 
@@ -169,7 +170,7 @@ class ClinicMachine(BaseMachine):
     def _save_profile(self, changes: Mapping[str, Any]) -> None:
         me = self.make_actor(self.doctor.id)
         *_, affected = self.database_runner.write(
-            lambda transaction: doctor_profile.change_profile(transaction, me, changes, self.now)
+            lambda transaction: doctor_profile.change_profile(transaction, me.id, changes, self.now)
         )
         for name, value in changes.items():
             setattr(self.doctor, name, value)
@@ -182,7 +183,7 @@ class ClinicMachine(BaseMachine):
     def _offer_visit_type(self, fields: Mapping[str, Any]) -> None:
         me, named = self.make_actor(self.doctor.id), {"name": f"Visit {len(self.doctor.visit_types)}", **fields}
         offered = self.database_runner.write(
-            lambda transaction: doctor_profile.offer_visit_type(transaction, me, named, self.now)
+            lambda transaction: doctor_profile.offer_visit_type(transaction, me.id, named, self.now)
         )
         self.doctor.visit_types[offered.id] = VisitType(id=offered.id, **fields)
 
@@ -193,9 +194,9 @@ class ClinicMachine(BaseMachine):
 
         async def change(transaction: Transaction) -> None:
             if "withdrawn" in changes:
-                await doctor_profile.withdraw_visit_type(transaction, me, visit_type_id, self.now)
+                await doctor_profile.withdraw_visit_type(transaction, me.id, visit_type_id, self.now)
             else:
-                await doctor_profile.change_visit_type(transaction, me, visit_type_id, changes)
+                await doctor_profile.change_visit_type(transaction, me.id, visit_type_id, changes)
 
         self.run_both(
             "change visit type", change, lambda _: self.clinic.change_visit_type(me.id, visit_type_id, changes)
@@ -243,6 +244,7 @@ class ClinicMachine(BaseMachine):
                 transaction,
                 me,
                 BookingRequest(doctor_id, start, end, visit_type_id),
+                patient=Reference(me.id, me.name),
                 reason=None,
                 hold_id=hold_id,
                 now=self.now,
@@ -264,7 +266,9 @@ class ClinicMachine(BaseMachine):
         wanted = BookingRequest(self.doctor.id, start, visit_type_id=visit_type_id)
         held = self.run_both(
             "hold",
-            lambda transaction: booking.hold_time(transaction, me, wanted, now=self.now),
+            lambda transaction: booking.hold_time(
+                transaction, me, wanted, patient=Reference(me.id, me.name), now=self.now
+            ),
             lambda new: self.clinic.hold(new.id if new else NO_ID, me.id, wanted.doctor_id, start, visit_type_id),
         )
         if held:
@@ -275,7 +279,7 @@ class ClinicMachine(BaseMachine):
         hold, me = pick(data, self.list_valid_holds(), "hold"), self.make_actor(self.draw_patient(data))
         self.run_both(
             "release",
-            lambda transaction: booking.release_hold(transaction, me, hold.id),
+            lambda transaction: booking.release_hold(transaction, hold.id, patient_id=me.id),
             lambda _: self.clinic.release(me.id, hold.id),
         )
 
@@ -366,7 +370,7 @@ class ClinicMachine(BaseMachine):
         assert expected == [each for each in to_datetimes([found.slot] if found.slot else []) if each[0] < soon[1]]
         me, today = self.make_actor(doctor.id), day_of(self.now, doctor.time_zone)
         weekly_hours = self.database_runner.read(
-            lambda transaction: schedule.get_weekly_hours(transaction, me, first=None, now=self.now)
+            lambda transaction: schedule.get_weekly_hours(transaction, me.id, first=None, now=self.now)
         )
         assert weekly_hours.current.first == today
         for each in (weekly_hours.current, *weekly_hours.later):

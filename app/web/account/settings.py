@@ -174,7 +174,7 @@ async def erase_account(page: FreshPage, form: SentForm, transaction: DbTransact
     """Erase the account, and sign out."""
     try:
         form.read(Erasure)
-        await privacy.erase(transaction, page.actor, now, by=page.actor.id)
+        await privacy.erase(transaction, page.actor.id, page.actor.role, now, by=page.actor.id)
     except DomainError as error:
         raise refuse(page, "account/data.html", form, error) from error
     return leave(page, page.gettext("Your account has been deleted."))

@@ -42,7 +42,7 @@ async def list_clock_changes(
     key, as_of = read_appointment_cursor(after, now)
     doctor = await doctors.get_own_profile(transaction, page.actor.id)
     found = await clock_changes.page_clock_changes(
-        transaction, page.actor, as_of=as_of, after=key, limit=MAX_LISTED + 1
+        transaction, page.actor.id, as_of=as_of, after=key, limit=MAX_LISTED + 1
     )
     visits, more = cut_list(found, PATH, APPOINTMENT_CURSOR, partial(page_key, as_of=as_of))
     trail.concerns(*visits)
@@ -62,7 +62,7 @@ async def settle_clock_changes(
     keep = form.read(Choice).keep
     try:
         settled = await clock_changes.settle_clock_changes(
-            transaction, page.actor, keep, only=None if visit is None else {visit}, now=now
+            transaction, page.actor, keep, doctor_id=page.actor.id, only=None if visit is None else {visit}, now=now
         )
     except DomainError as error:
         if error.code != "not_found":

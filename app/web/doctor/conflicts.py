@@ -60,7 +60,7 @@ async def list_doctors_appointments(
     key, as_of = read_appointment_cursor(after, now)
     doctor = await doctors.get_own_profile(transaction, page.actor.id)
     found = await conflicts.page_conflicting(
-        transaction, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MAX_LISTED + 1
+        transaction, page.actor.id, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MAX_LISTED + 1
     )
     visits, more = cut_list(found, "/practice/hours/conflicts", APPOINTMENT_CURSOR, partial(page_key, as_of=as_of))
     trail.concerns(*visits)

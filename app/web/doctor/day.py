@@ -67,7 +67,7 @@ async def list_doctors_appointments(
 
     Until everything that patients need is set up, a day without visits shows the steps of the set-up instead.
     """
-    found = await agenda.get_agenda(transaction, page.actor, day=day, now=now)
+    found = await agenda.get_agenda(transaction, page.actor.id, day=day, now=now)
     cursor = read_cursor(after, _CURSOR)
     [shown] = found.days
     is_today = shown == found.today

@@ -97,7 +97,7 @@ async def publish_availability(
         last = typed.day if typed.closes > typed.opens else typed.day + _A_DAY
         _doctor, published = await schedule.publish_availability(
             transaction,
-            page.actor,
+            page.actor.id,
             start=moment_of(typed.day, typed.opens, content["zone"]),
             end=moment_of(last, typed.closes, content["zone"]),
             recurrence=typed.recurrence,
@@ -114,7 +114,7 @@ async def withdraw_availability(
     page: DoctorPage, availability_id: UUID, form: SentForm, transaction: DbTransaction, _: Once
 ) -> Response:
     """Remove extra hours, with all their occurrences."""
-    await schedule.withdraw_availability(transaction, page.actor, availability_id)
+    await schedule.withdraw_availability(transaction, page.actor.id, availability_id)
     message = page.gettext("The extra hours have been removed. Visits already booked stay booked.")
     return page.redirect_back(form.values, "/practice/hours/extra", message)
 

@@ -61,7 +61,7 @@ class ListedPeriod:
 @router.get("/practice/hours")
 async def get_weekly_hours(page: DoctorPage, transaction: DbTransaction, now: Now, day: Day = None) -> Response:
     """Show the weekly hours that apply on a day, today by default, and the list of all planned ones."""
-    weeks = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
+    weeks = await schedule.get_weekly_hours(transaction, page.actor.id, first=None, now=now)
     periods = [weeks.current, *weeks.later]
     edited = _find_period(periods, day)
     values = {VERSION: content_version(weeks.content)}
@@ -88,7 +88,7 @@ async def set_weekly_hours(
 ) -> Response:
     """Replace the weekly hours from a day on; for the button that adds a window, show the form with one more row."""
     rows = {weekday: _count_rows(form, weekday) for weekday in WEEKDAYS}
-    weeks = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
+    weeks = await schedule.get_weekly_hours(transaction, page.actor.id, first=None, now=now)
     periods = [weeks.current, *weeks.later]
     edited = _find_period(periods, day)
     # Without a script, the button that adds a window sends the whole form. It may be incomplete, so it is not checked.
@@ -99,7 +99,7 @@ async def set_weekly_hours(
         typed = _read(form, rows)
         _, affected = await schedule.set_weekly_hours(
             transaction,
-            page.actor,
+            page.actor.id,
             typed.hours,
             valid_from=typed.valid_from,
             valid_to=typed.valid_to,
@@ -110,7 +110,7 @@ async def set_weekly_hours(
     except DomainError as error:
         saved: list[tuple[str, str]] = []
         if error.code == "version_mismatch":
-            weeks = await schedule.get_weekly_hours(transaction, page.actor, first=None, now=now)
+            weeks = await schedule.get_weekly_hours(transaction, page.actor.id, first=None, now=now)
             periods = [weeks.current, *weeks.later]
             edited = _find_period(periods, day)
             form = form.renew(weeks.content)
@@ -135,7 +135,7 @@ async def cancel_planned_hours(
     valid_from: LocalDate, page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, _: Once
 ) -> Response:
     """Cancel planned hours. The hours before them continue to apply."""
-    affected = await schedule.cancel_planned_hours(transaction, page.actor, valid_from, now, versions=form.versions)
+    affected = await schedule.cancel_planned_hours(transaction, page.actor.id, valid_from, now, versions=form.versions)
     return flash_affected(
         page, affected, "/practice/hours#planned", page.gettext("The planned hours have been cancelled.")
     )

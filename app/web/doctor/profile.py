@@ -69,7 +69,7 @@ async def change_practice(
     try:
         _, review, affected = await doctor_profile.change_profile(
             transaction,
-            page.actor,
+            page.actor.id,
             _read(form),
             now,
             reviewed=page.resources.settings.requires_doctor_approval,

@@ -84,7 +84,7 @@ async def preview_time_off(
     try:
         typed = form.read(NewTimeOff)
         affected = await schedule.preview_time_off(
-            transaction, page.actor, start=typed.start(zone), end=typed.end(zone), now=now
+            transaction, page.actor.id, start=typed.start(zone), end=typed.end(zone), now=now
         )
     except DomainError as error:
         wrong = explain_fields(page.formatter, rename_fields(error, _FIELDS))
@@ -113,7 +113,12 @@ async def take_time_off(
     try:
         typed = form.read(NewTimeOff)
         _doctor, created, affected = await schedule.take_time_off(
-            transaction, page.actor, start=typed.start(zone), end=typed.end(zone), reason=typed.reason or None, now=now
+            transaction,
+            page.actor.id,
+            start=typed.start(zone),
+            end=typed.end(zone),
+            reason=typed.reason or None,
+            now=now,
         )
     except DomainError as error:
         raise refuse(page, "doctor/time_off.html", form, rename_fields(error, _FIELDS), **content) from error
@@ -129,7 +134,7 @@ async def end_time_off(
     page: DoctorPage, time_off_id: UUID, form: SentForm, transaction: DbTransaction, _: Once
 ) -> Response:
     """Remove the time off. The hours in it apply again."""
-    await schedule.end_time_off(transaction, page.actor, time_off_id)
+    await schedule.end_time_off(transaction, page.actor.id, time_off_id)
     message = page.gettext("The time off has been removed. Your hours apply again.")
     return page.redirect_back(form.values, "/practice/hours/time-off", message)
 

@@ -10,6 +10,7 @@ from fastapi import Query, Response
 
 from app.core.dependencies import DbTransaction, Now, SearchTime
 from app.core.errors import DomainError
+from app.core.permissions import Scope
 from app.core.text import isolate
 from app.http.audit import Audit, AuditRecorder
 from app.repositories import appointments
@@ -192,7 +193,7 @@ async def reschedule_appointment(
 async def _get_visit(
     page: SignedInPage, appointment_id: UUID, transaction: DbTransaction, trail: AuditRecorder
 ) -> AppointmentRecord:
-    visit = await appointments.get_appointment(transaction, page.actor, appointment_id)
+    visit = await appointments.get_appointment(transaction, Scope(doctor_id=page.actor.id), appointment_id)
     trail.concerns(visit)
     return visit
 

@@ -71,7 +71,7 @@ async def offer_visit_type(page: DoctorPage, form: SentForm, transaction: DbTran
     """Add a visit type. Once a doctor has one, patients book by visit type."""
     try:
         typed = form.read(wire.NewVisitType)
-        offered = await doctor_profile.offer_visit_type(transaction, page.actor, typed.model_dump(), now)
+        offered = await doctor_profile.offer_visit_type(transaction, page.actor.id, typed.model_dump(), now)
     except DomainError as error:
         raise refuse(page, "doctor/visit_type.html", form, error, visit_type=None, modes=_modes(page)) from error
     if page.actor.waits_for_approval:
@@ -100,7 +100,7 @@ async def change_visit_type(
     try:
         typed = form.read(wire.NewVisitType)
         await doctor_profile.change_visit_type(
-            transaction, page.actor, visit_type_id, typed.model_dump(), versions=form.versions
+            transaction, page.actor.id, visit_type_id, typed.model_dump(), versions=form.versions
         )
     except DomainError as error:
         saved: list[tuple[str, str]] = []
@@ -121,7 +121,7 @@ async def withdraw_visit_type(
     page: DoctorPage, visit_type_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, _: Once
 ) -> Response:
     """Stop offering a visit type. Booked visits stay booked."""
-    await doctor_profile.withdraw_visit_type(transaction, page.actor, visit_type_id, now)
+    await doctor_profile.withdraw_visit_type(transaction, page.actor.id, visit_type_id, now)
     message = page.gettext("This visit type is no longer offered. Visits already booked stay booked.")
     return page.redirect_back(form.values, _LIST, message)
 

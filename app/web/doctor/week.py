@@ -121,7 +121,7 @@ async def list_doctors_appointments(
 ) -> Response:
     """Show the week of a day, today by default. The reader's locale decides on which day a week begins."""
     week_begins = page.formatter.locale.first_week_day
-    found = await agenda.get_agenda(transaction, page.actor, day=day, week_begins=week_begins, now=now)
+    found = await agenda.get_agenda(transaction, page.actor.id, day=day, week_begins=week_begins, now=now)
     trail.concerns(*found.visits)
     is_empty = not (found.open or found.visits)
     rules, _ = (

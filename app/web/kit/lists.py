@@ -14,7 +14,7 @@ Queries fetch one row more, to find out whether the list continues.
 """
 
 
-MAX_LIST_BYTES = 33 * 1024
+MAX_LIST_BYTES = 34 * 1024
 """The size of a list on a page. It ends earlier if texts are long, or have many characters that HTML escapes."""
 MARKUP_BYTES = 600
 """The size of the markup of one row."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from app.core.dependencies import DbTransaction, Now, SearchTime
 from app.core.errors import DomainError
+from app.core.permissions import Scope
 from app.http.audit import Audit
 from app.http.paging import APPOINTMENT_CURSOR, read_appointment_cursor
 from app.repositories import appointments, doctors
@@ -57,7 +58,14 @@ async def list_appointments(
     """List the patient's upcoming visits, the next one first, then the past ones, the latest first."""
     key, as_of = read_appointment_cursor(after, now)
     found = await appointments.page_appointments(
-        transaction, page.actor, as_of=as_of, since=None, until=None, statuses=(), after=key, limit=MAX_LISTED + 1
+        transaction,
+        Scope(patient_id=page.actor.id),
+        as_of=as_of,
+        since=None,
+        until=None,
+        statuses=(),
+        after=key,
+        limit=MAX_LISTED + 1,
     )
     listed, more = cut_list(found, "/my/appointments", APPOINTMENT_CURSOR, partial(page_key, as_of=as_of))
     await load_zones(page, transaction, *(each.time_zone for each in listed))
@@ -215,7 +223,7 @@ async def reschedule_appointment(
 
 
 async def _get(page: SignedInPage, transaction: DbTransaction, appointment_id: UUID, trail: Audit) -> AppointmentRecord:
-    visit = await appointments.get_appointment(transaction, page.actor, appointment_id)
+    visit = await appointments.get_appointment(transaction, Scope(patient_id=page.actor.id), appointment_id)
     trail.concerns(visit)
     # With the zone of the visit, because its doctor may no longer be listed.
     await load_zones(page, transaction, visit.time_zone)

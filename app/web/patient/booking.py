@@ -14,12 +14,12 @@ from pydantic import BaseModel
 from app.core.audit_actions import AuditAction
 from app.core.dependencies import DbTransaction, Now, RequestClient, check_email_confirmed
 from app.core.errors import DomainError, Kind
-from app.core.permissions import Actor, Role
+from app.core.permissions import Actor, Role, Scope
 from app.db.database import Transaction
 from app.http.audit import Audit
 from app.http.problems import PROBLEMS
 from app.repositories import appointments, bookings, doctors, visit_types
-from app.repositories.appointments import AppointmentRecord
+from app.repositories.appointments import AppointmentRecord, Reference
 from app.repositories.bookings import HoldRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.sessions import find_actor
@@ -95,7 +95,12 @@ async def hold_time(page: BookingPage, form: SentForm, transaction: DbTransactio
     pick = form.read(Pick)
     try:
         held = await booking.hold_time(
-            transaction, page.actor, pick.booking_request, limits=page.resources.patient_limits, now=now
+            transaction,
+            page.actor,
+            pick.booking_request,
+            patient=Reference(page.actor.id, page.actor.name),
+            limits=page.resources.patient_limits,
+            now=now,
         )
     except DomainError as error:
         raise await _refuse_time(page, transaction, pick, error, now) from error
@@ -128,6 +133,7 @@ async def hold_picked(page: Page, next_: str, grant: IssuedTokens, client: Reque
             transaction,
             actor,
             Form(draft.typed).read(Pick).booking_request,
+            patient=Reference(actor.id, actor.name),
             limits=resources.patient_limits,
             now=page.now,
         )
@@ -182,7 +188,7 @@ async def _show_unavailable_doctor(page: SignedInPage, transaction: DbTransactio
 async def _redirect_from_missing_hold(page: SignedInPage, transaction: DbTransaction, hold_id: UUID) -> Response:
     """Redirect to the appointment if the hold was booked. It has the same id, so the back button leads here."""
     try:
-        booked = await appointments.get_appointment(transaction, page.actor, hold_id)
+        booked = await appointments.get_appointment(transaction, Scope(patient_id=page.actor.id), hold_id)
     except DomainError:
         return page.render("patient/hold_expired.html", HTTPStatus.NOT_FOUND)
     return page.redirect(_visit(booked.id))
@@ -210,6 +216,7 @@ async def book_appointment(
             transaction,
             page.actor,
             typed.booking_request,
+            patient=Reference(page.actor.id, page.actor.name),
             reason=typed.reason or None,
             hold_id=hold_id,
             limits=page.resources.patient_limits,
@@ -238,7 +245,7 @@ async def release_hold(
 @router.get("/visit/done/{appointment_id:uuid}")
 async def show_booked(appointment_id: UUID, page: PatientPage, transaction: DbTransaction, trail: Audit) -> Response:
     """Show the confirmation of a booking."""
-    booked = await appointments.get_appointment(transaction, page.actor, appointment_id)
+    booked = await appointments.get_appointment(transaction, Scope(patient_id=page.actor.id), appointment_id)
     trail.concerns(booked)
     await load_zones(page, transaction, booked.time_zone)
     return page.render("patient/booked.html", visit=booked, zone=page.clock_of(booked.time_zone))
@@ -341,7 +348,7 @@ async def _find_own(
     """Return the patient's own appointment with the doctor at this time, for example one booked in another tab."""
     found = await appointments.page_appointments(
         transaction,
-        page.actor,
+        Scope(patient_id=page.actor.id),
         as_of=now,
         since=slot.start,
         until=slot.end,
