@@ -60,7 +60,7 @@ def _read_callers(module: ModuleType, *endings: str) -> dict[Call | None, str]:
 
 
 CALLERS = _read_callers(dependencies, "Actor", "Public", "Viewer") | _read_callers(auth, "Page")
-"""The names of the callers that a route can name, such as ``PatientActor`` and ``DoctorPage``, by dependency."""
+"""The names of the callers that a route can name, such as ``BookingActor`` and ``HoursPage``, by dependency."""
 
 _SAME_CALLER = {"BriefActor": "AccountActor", "BriefPage": "AccountPage", "BriefPublicPage": "PublicPage"}
 """These admit the same callers, but find them in a transaction that ends before the route begins."""

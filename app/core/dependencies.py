@@ -22,7 +22,7 @@ from app.core.clock import Clock
 from app.core.computing import Computation
 from app.core.errors import DomainError
 from app.core.fair_locks import ClientFairLock, ClientSemaphores, current_client
-from app.core.permissions import Actor, Role
+from app.core.permissions import Actor, Permission, Role
 from app.core.rate_limits import RateLimiter
 from app.core.security import CLOCK_SKEW, Passwords, is_device, read_access_token
 from app.core.settings import Settings
@@ -173,6 +173,8 @@ FRESH = timedelta(minutes=10)
 _STAFF = (Role.DOCTOR, Role.ADMIN)
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
+type _Find = Callable[..., Awaitable[Actor | None]]
+
 
 async def public() -> None:
     """Mark a route as open to everyone."""
@@ -238,12 +240,9 @@ async def attach_actor(request: Request, resources: Resources, actor: Actor) -> 
 
 
 def require(
-    *roles: Role,
-    setting_up: bool = False,
-    booking: bool = False,
-    find: Callable[..., Awaitable[Actor | None]] = find_caller,
+    permission: Permission | None, *, setting_up: bool = False, booking: bool = False, find: _Find = find_caller
 ) -> Callable[..., Awaitable[Actor]]:
-    """Return a dependency that requires a caller with one of these roles, found by ``find``.
+    """Return a dependency that requires a caller with this permission (``None``: any caller), found by ``find``.
 
     ``setting_up`` admits callers who have not set up the second factor that their role requires. ``booking`` requires a
     confirmed email address if the settings do. Raises ``not_authenticated``, ``wrong_role``, ``set_up_second_factor``
@@ -253,7 +252,7 @@ def require(
     async def authenticate(caller: Annotated[Actor | None, Depends(find)], request: Request) -> Actor:
         if caller is None:
             raise DomainError("not_authenticated")
-        if caller.role not in roles:
+        if permission is not None and not caller.may(permission):
             raise DomainError("wrong_role")
         if not setting_up and _lacks_second_factor(caller, _resources(request).settings):
             raise DomainError("set_up_second_factor")
@@ -279,25 +278,32 @@ def _lacks_second_factor(caller: Actor, settings: Settings) -> bool:
 Public = Annotated[None, Depends(public)]
 Viewer = Annotated[Actor | None, Depends(find_caller)]
 """A public route on which a caller who has logged in may see more. ``None`` without a token."""
-PatientActor = Annotated[Actor, Depends(require(Role.PATIENT))]
-BookingActor = Annotated[Actor, Depends(require(Role.PATIENT, booking=True))]
-"""A ``PatientActor`` with a confirmed email address, if the settings require one."""
-DoctorActor = Annotated[Actor, Depends(require(Role.DOCTOR))]
-AdminActor = Annotated[Actor, Depends(require(Role.ADMIN))]
-AnyActor = Annotated[Actor, Depends(require(*Role))]
-AccountActor = Annotated[Actor, Depends(require(*Role, setting_up=True))]
+HoldingActor = Annotated[Actor, Depends(require(Permission.BOOK_ONLINE))]
+BookingActor = Annotated[Actor, Depends(require(Permission.BOOK_ONLINE, booking=True))]
+"""A ``HoldingActor`` with a confirmed email address, if the settings require one."""
+CalendarActor = Annotated[Actor, Depends(require(Permission.SEE_OWN_CALENDAR))]
+RebookingActor = Annotated[Actor, Depends(require(Permission.CHANGE_FOR_PATIENTS))]
+AttendanceActor = Annotated[Actor, Depends(require(Permission.RECORD_ATTENDANCE))]
+HoursActor = Annotated[Actor, Depends(require(Permission.SET_OWN_HOURS))]
+VisitTypesActor = Annotated[Actor, Depends(require(Permission.SET_OWN_VISIT_TYPES))]
+ProfileActor = Annotated[Actor, Depends(require(Permission.EDIT_OWN_PROFILE))]
+AccountsActor = Annotated[Actor, Depends(require(Permission.SEE_ACCOUNTS))]
+InvitationsActor = Annotated[Actor, Depends(require(Permission.INVITE_DOCTORS))]
+AuditTrailActor = Annotated[Actor, Depends(require(Permission.READ_AUDIT_TRAIL))]
+AnyActor = Annotated[Actor, Depends(require(None))]
+AccountActor = Annotated[Actor, Depends(require(None, setting_up=True))]
 """A caller who manages their own account. A second factor that their role requires need not be set up yet."""
-BriefActor = Annotated[Actor, Depends(require(*Role, setting_up=True, find=find_brief_caller))]
+BriefActor = Annotated[Actor, Depends(require(None, setting_up=True, find=find_brief_caller))]
 """An ``AccountActor`` on a route that opens its own transactions."""
 
 
 def require_fresh(
-    *roles: Role, setting_up: bool = False, find: Callable[..., Awaitable[Actor | None]] = find_caller
+    permission: Permission | None, *, setting_up: bool = False, find: _Find = find_caller
 ) -> Callable[..., Awaitable[Actor]]:
-    """Return a dependency that requires a caller with one of these roles and a log-in within the last ten minutes."""
+    """Return a dependency that requires a caller as ``require`` does, and a log-in within the last ten minutes."""
 
     async def authenticate_fresh(
-        caller: Annotated[Actor, Depends(require(*roles, setting_up=setting_up, find=find))], now: Now
+        caller: Annotated[Actor, Depends(require(permission, setting_up=setting_up, find=find))], now: Now
     ) -> Actor:
         check_fresh(caller, now)
         return caller
@@ -312,16 +318,14 @@ def check_fresh(caller: Actor, now: datetime) -> None:
         raise DomainError("log_in_again")
 
 
-def require_deciding(
-    find: Callable[..., Awaitable[Actor | None]] = find_caller,
-) -> Callable[..., Awaitable[Actor]]:
-    """Return a dependency that requires an administrator with a log-in within the last ten minutes.
+def require_deciding(permission: Permission, find: _Find = find_caller) -> Callable[..., Awaitable[Actor]]:
+    """Return a dependency that requires a caller with this permission and a log-in within the last ten minutes.
 
     For decisions about other accounts. Requests that can change something also take the lock of ``begin_decision``.
     """
 
     async def authenticate_to_decide(
-        caller: Annotated[Actor, Depends(require_fresh(Role.ADMIN, find=find))], request: Request
+        caller: Annotated[Actor, Depends(require_fresh(permission, find=find))], request: Request
     ) -> Actor:
         if request.method not in _SAFE_METHODS:
             await begin_decision(request.state.transaction, caller)
@@ -330,12 +334,15 @@ def require_deciding(
     return authenticate_to_decide
 
 
-FreshActor = Annotated[Actor, Depends(require_fresh(*Role))]
+FreshActor = Annotated[Actor, Depends(require_fresh(None))]
 """An ``AnyActor`` who has logged in within the last ten minutes."""
-FreshAccountActor = Annotated[Actor, Depends(require_fresh(*Role, setting_up=True))]
+FreshAccountActor = Annotated[Actor, Depends(require_fresh(None, setting_up=True))]
 """An ``AccountActor`` who has logged in within the last ten minutes."""
-FreshAdminActor = Annotated[Actor, Depends(require_deciding())]
-"""An ``AdminActor`` who has logged in within the last ten minutes, for decisions about other accounts."""
+# These have logged in within the last ten minutes, too.
+DecidingActor = Annotated[Actor, Depends(require_deciding(Permission.ADMINISTER_ACCOUNTS))]
+InvitingActor = Annotated[Actor, Depends(require_deciding(Permission.INVITE_DOCTORS))]
+SuspendedDoctorsActor = Annotated[Actor, Depends(require_deciding(Permission.CANCEL_FOR_SUSPENDED_DOCTORS))]
+BreakGlassActor = Annotated[Actor, Depends(require_deciding(Permission.BREAK_GLASS))]
 
 
 DEVICE = "device"
@@ -354,7 +361,7 @@ async def get_client(request: Request) -> Client:
     """Return the client of the request: address, user agent, request id and known device."""
     resources = _resources(request)
     device = request.cookies.get(cookie_name(resources.settings, DEVICE), "")
-    address = read_address(_host(request))
+    address = read_address(request.client.host if request.client else None)
     user_agent = request.headers.get("User-Agent", "")
     return Client(
         str(address or UNKNOWN),
@@ -387,7 +394,3 @@ async def get_search_time(request: Request) -> AsyncIterator[Computation]:
 
 # With this scope, the permit is returned before the response is sent, so a slow client cannot hold it.
 SearchTime = Annotated[Computation, Depends(get_search_time, scope="function")]
-
-
-def _host(request: Request) -> str | None:
-    return request.client.host if request.client else None

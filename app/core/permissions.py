@@ -1,8 +1,10 @@
-"""Roles, account states and the caller of a use case."""
+"""Roles, what they may do, account states and the caller of a use case."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from uuid import UUID
 
 from app.core.errors import DomainError
@@ -14,6 +16,61 @@ class Role(StrEnum):
     PATIENT = "patient"
     DOCTOR = "doctor"
     ADMIN = "admin"
+
+
+class Permission(StrEnum):
+    """What a caller may be allowed to do. The values are the rows of the table in ``docs/security.md``."""
+
+    BOOK_ONLINE = "hold and book a time online"
+    SEE_OWN_VISITS = "see their own visits as a patient"
+    CHANGE_ONLINE = "move and cancel their own visits online"
+    SEE_OWN_CALENDAR = "see the day, the week and the visits of their own calendar"
+    CHANGE_FOR_PATIENTS = "move and cancel for patients in their own calendar"
+    CHANGE_AFTER_DEADLINE = "cancel after the doctor's deadline"
+    RECORD_ATTENDANCE = "record arrivals and outcomes, and undo them"
+    SET_OWN_HOURS = "set their own hours and time off"
+    SET_OWN_VISIT_TYPES = "set their own visit types"
+    EDIT_OWN_PROFILE = "edit their own public profile"
+    SEE_ACCOUNTS = "see accounts and changes of profiles"
+    ADMINISTER_ACCOUNTS = "approve, suspend, reinstate and erase accounts, and review profiles"
+    INVITE_DOCTORS = "invite doctors"
+    CANCEL_FOR_SUSPENDED_DOCTORS = "see and cancel upcoming visits of suspended doctors"
+    BREAK_GLASS = "see the visits of a patient by emergency access"
+    READ_AUDIT_TRAIL = "read the audit trail"
+
+
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
+    {
+        Role.PATIENT: frozenset({Permission.BOOK_ONLINE, Permission.SEE_OWN_VISITS, Permission.CHANGE_ONLINE}),
+        Role.DOCTOR: frozenset(
+            {
+                Permission.SEE_OWN_CALENDAR,
+                Permission.CHANGE_FOR_PATIENTS,
+                Permission.CHANGE_AFTER_DEADLINE,
+                Permission.RECORD_ATTENDANCE,
+                Permission.SET_OWN_HOURS,
+                Permission.SET_OWN_VISIT_TYPES,
+                Permission.EDIT_OWN_PROFILE,
+            }
+        ),
+        Role.ADMIN: frozenset(
+            {
+                Permission.CHANGE_AFTER_DEADLINE,
+                Permission.SEE_ACCOUNTS,
+                Permission.ADMINISTER_ACCOUNTS,
+                Permission.INVITE_DOCTORS,
+                Permission.CANCEL_FOR_SUSPENDED_DOCTORS,
+                Permission.BREAK_GLASS,
+                Permission.READ_AUDIT_TRAIL,
+            }
+        ),
+    }
+)
+
+
+def may(roles: Iterable[Role], permission: Permission) -> bool:
+    """Return whether one of the roles has the permission."""
+    return any(permission in PERMISSIONS[role] for role in roles)
 
 
 class AccountStatus(StrEnum):
@@ -54,6 +111,10 @@ class Actor:
             raise DomainError("not_authenticated")
         return self.login
 
+    def may(self, permission: Permission) -> bool:
+        """Return whether the caller has the permission."""
+        return may((self.role,), permission)
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -65,11 +126,8 @@ class Scope:
 
 def scope_of(actor: Actor) -> Scope:
     """Return the visits that the actor may see as their own."""
-    match actor.role:
-        case Role.DOCTOR:
-            return Scope(doctor_id=actor.id)
-        case Role.PATIENT:
-            return Scope(patient_id=actor.id)
-        case Role.ADMIN:
-            # Administrators see visits only by emergency access, or those of a suspended doctor (ADR 0045).
-            return Scope()
+    # Administrators see visits only by emergency access, or those of a suspended doctor (ADR 0045).
+    return Scope(
+        doctor_id=actor.id if actor.may(Permission.SEE_OWN_CALENDAR) else None,
+        patient_id=actor.id if actor.may(Permission.SEE_OWN_VISITS) else None,
+    )

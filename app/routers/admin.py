@@ -12,7 +12,7 @@ from fastapi import APIRouter, BackgroundTasks, Query, Request, Response, status
 from pydantic import TypeAdapter
 
 from app.adapters.mail import second_factor_removed_mail
-from app.core.dependencies import AdminActor, AppResources, DbTransaction, FreshAdminActor, Now
+from app.core.dependencies import AccountsActor, AppResources, BreakGlassActor, DbTransaction, DecidingActor, Now
 from app.core.permissions import Role
 from app.http.after_response import send_after_response
 from app.http.audit import Audit
@@ -56,7 +56,7 @@ async def list_users(
     query: Annotated[wire.AccountsQuery, Query()],
     request: Request,
     response: Response,
-    _: AdminActor,
+    _: AccountsActor,
     transaction: DbTransaction,
     trail: Audit,
 ) -> Sequence[AccountRecord]:
@@ -83,7 +83,7 @@ async def list_users(
     responses={200: {"headers": ETAG_HEADER}, **responses(*_ERRORS, "invalid_request", "busy")},
 )
 async def get_account(
-    user_id: UUID, response: Response, _: AdminActor, transaction: DbTransaction, trail: Audit
+    user_id: UUID, response: Response, _: AccountsActor, transaction: DbTransaction, trail: Audit
 ) -> AccountRecord:
     """Get an account.
 
@@ -103,7 +103,7 @@ async def get_account(
 async def approve_doctor(
     user_id: UUID,
     body: wire.Decision,
-    _: FreshAdminActor,
+    _: DecidingActor,
     resources: AppResources,
     transaction: DbTransaction,
     now: Now,
@@ -132,7 +132,7 @@ async def list_profile_changes(
     query: Annotated[wire.ProfileChangesQuery, Query()],
     request: Request,
     response: Response,
-    _: AdminActor,
+    _: AccountsActor,
     transaction: DbTransaction,
     __: Audit,
 ) -> list[wire.ProfileChange]:
@@ -156,7 +156,7 @@ async def accept_profile_change(
     user_id: UUID,
     change_id: UUID,
     body: wire.Decision,
-    _: FreshAdminActor,
+    _: DecidingActor,
     transaction: DbTransaction,
     trail: Audit,
     __: Idempotent,
@@ -178,7 +178,7 @@ async def decline_profile_change(
     user_id: UUID,
     change_id: UUID,
     body: wire.Decision,
-    _: FreshAdminActor,
+    _: DecidingActor,
     transaction: DbTransaction,
     trail: Audit,
     __: Idempotent,
@@ -199,7 +199,7 @@ async def decline_profile_change(
 async def suspend_user(
     user_id: UUID,
     body: wire.Decision,
-    actor: FreshAdminActor,
+    actor: DecidingActor,
     transaction: DbTransaction,
     now: Now,
     trail: Audit,
@@ -215,7 +215,7 @@ async def suspend_user(
 
 @router.post("/users/{user_id:uuid}/reinstate", response_model=wire.Account, responses=responses(*_DECISION_ERRORS))
 async def reinstate_user(
-    user_id: UUID, body: wire.Decision, _: FreshAdminActor, transaction: DbTransaction, trail: Audit, __: Idempotent
+    user_id: UUID, body: wire.Decision, _: DecidingActor, transaction: DbTransaction, trail: Audit, __: Idempotent
 ) -> AccountRecord:
     """Reinstate a suspended account.
 
@@ -232,7 +232,7 @@ async def reinstate_user(
 async def erase_user(
     user_id: UUID,
     body: wire.Decision,
-    actor: FreshAdminActor,
+    actor: DecidingActor,
     transaction: DbTransaction,
     now: Now,
     trail: Audit,
@@ -257,7 +257,7 @@ async def erase_user(
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses(*_ERRORS, "log_in_again", "invalid_request", "busy"),
 )
-async def end_sessions_of_user(user_id: UUID, _: FreshAdminActor, transaction: DbTransaction, trail: Audit) -> None:
+async def end_sessions_of_user(user_id: UUID, _: DecidingActor, transaction: DbTransaction, trail: Audit) -> None:
     """End all sessions of an account.
 
     The owner is logged out everywhere at once.
@@ -272,7 +272,7 @@ async def end_sessions_of_user(user_id: UUID, _: FreshAdminActor, transaction: D
 )
 async def remove_second_factor_of_user(
     user_id: UUID,
-    actor: FreshAdminActor,
+    actor: DecidingActor,
     resources: AppResources,
     transaction: DbTransaction,
     tasks: BackgroundTasks,
@@ -293,7 +293,7 @@ async def remove_second_factor_of_user(
 # A POST, although it only reads: the reason belongs in a body and not in a URL, which proxies may log.
 @router.post("/break-glass", responses=responses(*_ERRORS, "log_in_again", "body_too_large", "invalid_request", "busy"))
 async def break_glass(
-    body: wire.BreakGlass, _: FreshAdminActor, transaction: DbTransaction, now: Now, trail: Audit
+    body: wire.BreakGlass, _: BreakGlassActor, transaction: DbTransaction, now: Now, trail: Audit
 ) -> wire.PatientFile:
     """Read a patient's data and visits in an emergency.
 

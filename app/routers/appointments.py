@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import Field, TypeAdapter
 
-from app.core.dependencies import AnyActor, AppResources, BookingActor, DbTransaction, DoctorActor, Now
+from app.core.dependencies import AnyActor, AppResources, BookingActor, CalendarActor, DbTransaction, Now
 from app.core.permissions import Scope, scope_of
 from app.http.audit import Audit, AuditRecorder
 from app.http.idempotency import Idempotent
@@ -69,7 +69,7 @@ async def list_doctors_appointments(
     query: Annotated[wire.DoctorsAppointmentsQuery, Query()],
     request: Request,
     response: Response,
-    actor: DoctorActor,
+    actor: CalendarActor,
     transaction: DbTransaction,
     now: Now,
     trail: Audit,

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from app.core.dependencies import DbTransaction, DoctorActor, Now
+from app.core.dependencies import AttendanceActor, DbTransaction, Now
 from app.core.permissions import Actor
 from app.http.audit import Audit, AuditRecorder
 from app.http.idempotency import Idempotent
@@ -30,7 +30,7 @@ UNDO_REFUSALS = ("wrong_role", "wrong_status", "too_late", "slot_taken", "patien
 async def arrive(
     appointment_id: UUID,
     response: Response,
-    actor: DoctorActor,
+    actor: AttendanceActor,
     transaction: DbTransaction,
     now: Now,
     versions: IfMatch,
@@ -52,7 +52,7 @@ async def arrive(
 async def complete(
     appointment_id: UUID,
     response: Response,
-    actor: DoctorActor,
+    actor: AttendanceActor,
     transaction: DbTransaction,
     now: Now,
     versions: IfMatch,
@@ -75,7 +75,7 @@ async def complete(
 async def no_show(
     appointment_id: UUID,
     response: Response,
-    actor: DoctorActor,
+    actor: AttendanceActor,
     transaction: DbTransaction,
     now: Now,
     versions: IfMatch,
@@ -98,7 +98,7 @@ async def no_show(
 async def undo_status_change(
     appointment_id: UUID,
     response: Response,
-    actor: DoctorActor,
+    actor: AttendanceActor,
     transaction: DbTransaction,
     now: Now,
     versions: IfMatch,

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import TypeAdapter
 
-from app.core.dependencies import AdminActor, DbTransaction
+from app.core.dependencies import AuditTrailActor, DbTransaction
 from app.http.audit import Audit
 from app.http.paging import LINK_HEADER, cut_page, read_cursor
 from app.http.problems import responses
@@ -34,7 +34,7 @@ async def list_audit_events(
     query: Annotated[wire.AuditQuery, Query()],
     request: Request,
     response: Response,
-    _: AdminActor,
+    _: AuditTrailActor,
     transaction: DbTransaction,
     trail: Audit,
 ) -> Sequence[AuditRecord]:

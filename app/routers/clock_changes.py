@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.core.dependencies import DbTransaction, DoctorActor, Now
+from app.core.dependencies import CalendarActor, DbTransaction, Now, RebookingActor
 from app.http.audit import Audit
 from app.http.idempotency import Idempotent
 from app.http.paging import APPOINTMENT_CURSOR, LINK_HEADER, cut_page, read_appointment_cursor
@@ -33,7 +33,7 @@ async def list_clock_changes(
     query: Annotated[PageQuery, Query()],
     request: Request,
     response: Response,
-    actor: DoctorActor,
+    actor: CalendarActor,
     transaction: DbTransaction,
     now: Now,
     trail: Audit,
@@ -67,7 +67,7 @@ async def list_clock_changes(
     ),
 )
 async def settle_clock_changes(
-    body: wire.Settlement, actor: DoctorActor, transaction: DbTransaction, now: Now, trail: Audit, _: Idempotent
+    body: wire.Settlement, actor: RebookingActor, transaction: DbTransaction, now: Now, trail: Audit, _: Idempotent
 ) -> wire.Settled:
     """Settle visits whose local time differs from the agreed one.
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import TypeAdapter
 
-from app.core.dependencies import AppResources, DbTransaction, DoctorActor, Now, Public, SearchTime
+from app.core.dependencies import AppResources, DbTransaction, Now, ProfileActor, Public, SearchTime
 from app.http.after_response import save_bounds_after_response
 from app.http.audit import Audit
 from app.http.paging import LINK_HEADER, cut_page, read_cursor
@@ -66,7 +66,7 @@ async def list_doctors(
         **responses("not_authenticated", "wrong_role", "invalid_request", "busy"),
     },
 )
-async def get_own_practice(response: Response, actor: DoctorActor, transaction: DbTransaction) -> wire.OwnPractice:
+async def get_own_practice(response: Response, actor: ProfileActor, transaction: DbTransaction) -> wire.OwnPractice:
     """Get your own profile as a doctor.
 
     It contains what patients see, and in `pending_change` what an administrator still has to decide. The `ETag` is the
@@ -87,7 +87,7 @@ async def get_own_practice(response: Response, actor: DoctorActor, transaction: 
 async def change_practice(
     body: wire.DoctorChanges,
     response: Response,
-    actor: DoctorActor,
+    actor: ProfileActor,
     resources: AppResources,
     transaction: DbTransaction,
     now: Now,

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, status
 
-from app.core.dependencies import AppResources, BookingActor, DbTransaction, Now, PatientActor
+from app.core.dependencies import AppResources, BookingActor, DbTransaction, HoldingActor, Now
 from app.http.audit import Audit
 from app.http.idempotency import Idempotent
 from app.http.problems import responses
@@ -71,7 +71,7 @@ async def hold_time(
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
 )
-async def release_hold(hold_id: UUID, actor: PatientActor, transaction: DbTransaction, trail: Audit) -> None:
+async def release_hold(hold_id: UUID, actor: HoldingActor, transaction: DbTransaction, trail: Audit) -> None:
     """Release a slot that you hold."""
     trail.about(hold_id)
     await booking.release_hold(transaction, hold_id, patient_id=actor.id)

@@ -11,11 +11,11 @@ from pydantic import TypeAdapter
 from app.adapters.mail import invitation_mail, invitation_path
 from app.core.dependencies import (
     TAKES_CREDENTIALS,
-    AdminActor,
     AppResources,
     DbTransaction,
-    FreshAdminActor,
     Hashing,
+    InvitationsActor,
+    InvitingActor,
     Now,
     Public,
     RequestClient,
@@ -56,7 +56,7 @@ _KEY = TypeAdapter(UUID)
 )
 async def invite_doctor(
     body: wire.NewInvitation,
-    actor: FreshAdminActor,
+    actor: InvitingActor,
     resources: AppResources,
     transaction: DbTransaction,
     now: Now,
@@ -99,7 +99,7 @@ async def list_invitations(
     query: Annotated[wire.InvitationsQuery, Query()],
     request: Request,
     response: Response,
-    _: AdminActor,
+    _: InvitationsActor,
     transaction: DbTransaction,
     now: Now,
     __: Audit,
@@ -116,7 +116,7 @@ async def list_invitations(
     responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
 )
 async def cancel_invitation(
-    invitation_id: UUID, _: AdminActor, transaction: DbTransaction, now: Now, trail: Audit
+    invitation_id: UUID, _: InvitationsActor, transaction: DbTransaction, now: Now, trail: Audit
 ) -> None:
     """Cancel an open invitation.
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import NaiveDatetime, TypeAdapter
 
-from app.core.dependencies import DbTransaction, DoctorActor, Now
+from app.core.dependencies import DbTransaction, HoursActor, Now
 from app.http.audit import Audit
 from app.http.idempotency import Idempotent
 from app.http.paging import LINK_HEADER, cut_page, read_cursor
@@ -50,7 +50,7 @@ _RELATED_HEADER = {
     ),
 )
 async def publish_availability(
-    body: wire.NewAvailability, actor: DoctorActor, transaction: DbTransaction, now: Now, _: Idempotent
+    body: wire.NewAvailability, actor: HoursActor, transaction: DbTransaction, now: Now, _: Idempotent
 ) -> wire.Availability:
     """Publish an availability, once or recurring.
 
@@ -74,7 +74,7 @@ async def list_own_availability(
     query: Annotated[PageQuery, Query()],
     request: Request,
     response: Response,
-    actor: DoctorActor,
+    actor: HoursActor,
     transaction: DbTransaction,
 ) -> list[wire.Availability]:
     """List your availabilities.
@@ -98,7 +98,7 @@ async def list_own_availability(
     },
 )
 async def withdraw_availability(
-    availability_id: UUID, response: Response, actor: DoctorActor, transaction: DbTransaction
+    availability_id: UUID, response: Response, actor: HoursActor, transaction: DbTransaction
 ) -> None:
     """Withdraw an availability with all its occurrences.
 
@@ -129,7 +129,7 @@ async def withdraw_availability(
 async def set_weekly_hours(
     body: wire.NewWeeklyHours,
     response: Response,
-    actor: DoctorActor,
+    actor: HoursActor,
     transaction: DbTransaction,
     now: Now,
     versions: IfContentMatch,
@@ -173,7 +173,7 @@ async def set_weekly_hours(
 async def get_weekly_hours(
     query: Annotated[wire.HoursQuery, Query()],
     response: Response,
-    actor: DoctorActor,
+    actor: HoursActor,
     transaction: DbTransaction,
     now: Now,
 ) -> wire.Hours:
@@ -198,7 +198,7 @@ async def get_weekly_hours(
 async def cancel_planned_hours(
     valid_from: LocalDate,
     response: Response,
-    actor: DoctorActor,
+    actor: HoursActor,
     transaction: DbTransaction,
     now: Now,
     versions: IfContentMatch,
@@ -228,7 +228,7 @@ async def cancel_planned_hours(
     ),
 )
 async def take_time_off(
-    body: wire.NewTimeOff, actor: DoctorActor, transaction: DbTransaction, now: Now, trail: Audit, _: Idempotent
+    body: wire.NewTimeOff, actor: HoursActor, transaction: DbTransaction, now: Now, trail: Audit, _: Idempotent
 ) -> wire.TakenTimeOff:
     """Take time off.
 
@@ -255,7 +255,7 @@ async def list_time_off(
     query: Annotated[PageQuery, Query()],
     request: Request,
     response: Response,
-    actor: DoctorActor,
+    actor: HoursActor,
     transaction: DbTransaction,
 ) -> list[wire.TimeOff]:
     """List your time off, by start."""
@@ -272,7 +272,7 @@ async def list_time_off(
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
 )
-async def end_time_off(time_off_id: UUID, actor: DoctorActor, transaction: DbTransaction) -> None:
+async def end_time_off(time_off_id: UUID, actor: HoursActor, transaction: DbTransaction) -> None:
     """Delete time off.
 
     Your hours in this time can be booked again.

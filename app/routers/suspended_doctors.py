@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.core.dependencies import DbTransaction, FreshAdminActor, Now
+from app.core.dependencies import DbTransaction, Now, SuspendedDoctorsActor
 from app.http.audit import Audit
 from app.http.idempotency import Idempotent
 from app.http.paging import APPOINTMENT_CURSOR, LINK_HEADER, cut_page, read_appointment_cursor
@@ -45,7 +45,7 @@ async def list_visits_of_suspended_doctor(
     request: Request,
     response: Response,
     # Unlike other lists, this one requires a fresh log-in, because it shows patients' visits (ADR 0045).
-    _: FreshAdminActor,
+    _: SuspendedDoctorsActor,
     transaction: DbTransaction,
     now: Now,
     trail: Audit,
@@ -85,7 +85,7 @@ async def cancel_visit_of_suspended_doctor(
     appointment_id: UUID,
     body: wire.Decision,
     response: Response,
-    actor: FreshAdminActor,
+    actor: SuspendedDoctorsActor,
     transaction: DbTransaction,
     now: Now,
     versions: IfMatch,

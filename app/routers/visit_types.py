@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import TypeAdapter
 
-from app.core.dependencies import DbTransaction, DoctorActor, Now
+from app.core.dependencies import DbTransaction, Now, VisitTypesActor
 from app.http.idempotency import Idempotent
 from app.http.paging import LINK_HEADER, cut_page, read_cursor
 from app.http.problems import responses
@@ -43,7 +43,12 @@ _KEY = TypeAdapter(UUID)
     },
 )
 async def offer_visit_type(
-    body: wire.NewVisitType, response: Response, actor: DoctorActor, transaction: DbTransaction, now: Now, _: Idempotent
+    body: wire.NewVisitType,
+    response: Response,
+    actor: VisitTypesActor,
+    transaction: DbTransaction,
+    now: Now,
+    _: Idempotent,
 ) -> wire.VisitType:
     """Offer a visit type.
 
@@ -66,7 +71,7 @@ async def list_own_visit_types(
     query: Annotated[PageQuery, Query()],
     request: Request,
     response: Response,
-    actor: DoctorActor,
+    actor: VisitTypesActor,
     transaction: DbTransaction,
 ) -> list[wire.VisitType]:
     """List the visit types that you offer."""
@@ -85,7 +90,7 @@ async def list_own_visit_types(
     },
 )
 async def get_visit_type(
-    visit_type_id: UUID, response: Response, actor: DoctorActor, transaction: DbTransaction
+    visit_type_id: UUID, response: Response, actor: VisitTypesActor, transaction: DbTransaction
 ) -> wire.VisitType:
     """Get one of your visit types.
 
@@ -116,7 +121,7 @@ async def change_visit_type(
     visit_type_id: UUID,
     body: wire.VisitTypeChanges,
     response: Response,
-    actor: DoctorActor,
+    actor: VisitTypesActor,
     transaction: DbTransaction,
     versions: IfContentMatch,
 ) -> wire.VisitType:
@@ -136,7 +141,9 @@ async def change_visit_type(
     status_code=status.HTTP_204_NO_CONTENT,
     responses=responses("not_authenticated", "wrong_role", "not_found", "invalid_request", "busy"),
 )
-async def withdraw_visit_type(visit_type_id: UUID, actor: DoctorActor, transaction: DbTransaction, now: Now) -> None:
+async def withdraw_visit_type(
+    visit_type_id: UUID, actor: VisitTypesActor, transaction: DbTransaction, now: Now
+) -> None:
     """Withdraw one of your visit types.
 
     Patients can no longer book it. Appointments stay booked.

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.core.errors import DomainError
-from app.core.permissions import Actor, Role, Scope, scope_of
+from app.core.permissions import Actor, Permission, Scope, scope_of
 from app.db.database import Transaction
 from app.repositories import appointment_versions, appointments, bookings, users
 from app.repositories.appointments import AppointmentRecord, ChangedAppointment
@@ -162,7 +162,7 @@ def check_change(
         appointment.status,
         to_instant(appointment.start_time),
         to_instant(now),
-        cutoff=appointment.cancel_cutoff_minutes * MINUTE if actor.role is Role.PATIENT else None,
+        cutoff=None if actor.may(Permission.CHANGE_AFTER_DEADLINE) else appointment.cancel_cutoff_minutes * MINUTE,
     ):
         raise DomainError(refusal)
 

@@ -4,17 +4,33 @@ from app.web.kit.forms import receive_form
 from tests.routing import every_dependency, get_caller, list_operations, list_pages
 
 AREAS = {
-    "GET /visit/": "PatientPage",
-    "POST /visit/": "PatientPage",
-    "GET /my/appointments": "PatientPage",
-    "POST /my/appointments": "PatientPage",
+    "GET /visit/": "HoldingPage",
+    "POST /visit/": "HoldingPage",
+    "GET /visit/done/": "OwnVisitsPage",
+    "GET /my/appointments": "OwnVisitsPage",
+    "POST /my/appointments": "ChangeOwnVisitPage",
     "GET /my/account": "AccountPage",
     "POST /my/account": "AccountPage",
     "POST /my/account/second-factor": "FreshAccountPage",
-    "GET /practice/": "DoctorPage",
-    "POST /practice/": "DoctorPage",
-    "GET /office/": "AdminPage",
-    "POST /office/": "FreshAdminPage",
+    "GET /practice/day": "CalendarPage",
+    "GET /practice/week": "CalendarPage",
+    "GET /practice/visits/": "CalendarPage",
+    "POST /practice/visits/": "AttendancePage",
+    "GET /practice/hours": "HoursPage",
+    "POST /practice/hours": "HoursPage",
+    "GET /practice/hours/clock-changes": "CalendarPage",
+    "POST /practice/hours/clock-changes": "RebookingPage",
+    "GET /practice/hours/conflicts": "CalendarPage",
+    "GET /practice/hours/explain": "CalendarPage",
+    "GET /practice/profile": "ProfilePage",
+    "POST /practice/profile": "ProfilePage",
+    "GET /practice/profile/visit-types": "VisitTypesPage",
+    "POST /practice/profile/visit-types": "VisitTypesPage",
+    "GET /office/users": "AccountsPage",
+    "POST /office/users": "DecidingPage",
+    "GET /office/invitations": "InvitationsPage",
+    "POST /office/invitations": "InvitingPage",
+    "GET /office/trail": "AuditTrailPage",
 }
 """Who may use the pages of an area. If more than one applies, the longest decides."""
 
@@ -29,11 +45,20 @@ EXCEPTIONS = {
     # A passer-by at an unlocked screen must not take or delete the data of an account.
     "POST /my/account/data": "FreshPage",
     "GET /my/account/export.json": "FreshPage",
+    # Before a patient or a doctor moves or cancels a visit.
+    "GET /my/appointments/{appointment_id}/cancel": "ChangeOwnVisitPage",
+    "GET /my/appointments/{appointment_id}/move": "ChangeOwnVisitPage",
+    "GET /practice/visits/{appointment_id}/move": "RebookingPage",
+    "POST /practice/visits/{appointment_id}/move": "RebookingPage",
+    "POST /practice/visits/{appointment_id}/cancel": "RebookingPage",
     # Cancelling an invitation grants nothing.
-    "POST /office/invitations/{invitation_id}/cancel": "AdminPage",
+    "POST /office/invitations/{invitation_id}/cancel": "InvitationsPage",
     # Visits of patients, shown to an administrator.
-    "GET /office/users/{user_id}/appointments": "FreshAdminPage",
-    "GET /office/users/{user_id}/appointments/{appointment_id}": "FreshAdminPage",
+    "POST /office/users/{user_id}/break-glass": "BreakGlassPage",
+    "GET /office/users/{user_id}/visits": "PatientVisitsPage",
+    "GET /office/users/{user_id}/appointments": "SuspendedDoctorsPage",
+    "GET /office/users/{user_id}/appointments/{appointment_id}": "SuspendedDoctorsPage",
+    "POST /office/users/{user_id}/appointments/{appointment_id}/cancel": "SuspendedDoctorsPage",
 }
 
 OUTSIDE = {

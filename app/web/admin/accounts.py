@@ -24,7 +24,7 @@ from app.repositories.appointments import list_upcoming
 from app.repositories.profile_changes import get_profile_review, page_waiting
 from app.schemas import admin as wire
 from app.services import administration
-from app.web.kit.auth import AdminPage, FreshAdminPage
+from app.web.kit.auth import AccountsPage, DecidingPage
 from app.web.kit.drafts import restore
 from app.web.kit.formatting import Formatter
 from app.web.kit.forms import Form, Once, SentForm, refuse
@@ -157,7 +157,7 @@ DECISIONS: Mapping[DecisionName, AccountDecision] = {
 
 
 @router.get("/office/users")
-async def list_users(page: AdminPage, transaction: DbTransaction, trail: Audit) -> Response:
+async def list_users(page: AccountsPage, transaction: DbTransaction, trail: Audit) -> Response:
     """List accounts, newest first. Without filters, doctors and profile changes that wait for a decision come first."""
     form = Form(dict(page.request.query_params))
     choices: Mapping[str, Any] = {"roles": ROLES, "statuses": STATUSES}
@@ -221,7 +221,7 @@ async def _list_waiting(transaction: DbTransaction) -> list[AccountRecord]:
 
 @router.get("/office/users/{user_id:uuid}")
 async def get_account(
-    page: AdminPage,
+    page: AccountsPage,
     user_id: UUID,
     transaction: DbTransaction,
     now: Now,
@@ -306,7 +306,7 @@ def _done(page: Page, user_id: UUID, name: DecisionName) -> Response:
 
 @router.post("/office/users/{user_id:uuid}/approve")
 async def approve_doctor(
-    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
+    page: DecidingPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
 ) -> Response:
     """Approve a doctor, so that patients can find and book them."""
     settings = page.resources.settings
@@ -319,7 +319,7 @@ async def approve_doctor(
 
 @router.post("/office/users/{user_id:uuid}/suspend")
 async def suspend_user(
-    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
+    page: DecidingPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
 ) -> Response:
     """Suspend an account: end its sessions, and refuse its log-ins."""
     async with deciding(page, transaction, form, trail, user_id, "suspend"):
@@ -330,7 +330,7 @@ async def suspend_user(
 
 @router.post("/office/users/{user_id:uuid}/reinstate")
 async def reinstate_user(
-    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+    page: DecidingPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
     """Lift the suspension of an account."""
     async with deciding(page, transaction, form, trail, user_id, "reinstate"):
@@ -341,7 +341,7 @@ async def reinstate_user(
 
 @router.post("/office/users/{user_id:uuid}/erase")
 async def erase_user(
-    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
+    page: DecidingPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
 ) -> Response:
     """Erase an account."""
     async with deciding(page, transaction, form, trail, user_id, "erase"):
@@ -356,7 +356,7 @@ async def erase_user(
 
 @router.post("/office/users/{user_id:uuid}/end-sessions")
 async def end_sessions_of_user(
-    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit
+    page: DecidingPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit
 ) -> Response:
     """End all sessions of an account, which may be the administrator's own."""
     async with deciding(page, transaction, form, trail, user_id, "end-sessions"):
@@ -366,7 +366,7 @@ async def end_sessions_of_user(
 
 @router.post("/office/users/{user_id:uuid}/remove-second-factor")
 async def remove_second_factor_of_user(
-    page: FreshAdminPage,
+    page: DecidingPage,
     user_id: UUID,
     form: SentForm,
     resources: AppResources,

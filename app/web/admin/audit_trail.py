@@ -25,7 +25,7 @@ from app.schemas.audit import Action
 from app.schemas.fields import FIRST_YEAR, LAST_YEAR, Cursor, Instant, LoginName, Query
 from app.web.admin.accounts import ROLES
 from app.web.kit.audit_actions import ACTIONS, describe_outcome, list_actions
-from app.web.kit.auth import AdminPage
+from app.web.kit.auth import AuditTrailPage
 from app.web.kit.forms import Form, refuse
 from app.web.kit.routes import page_router
 
@@ -52,7 +52,7 @@ class TrailQuery(Query):
 
 
 @router.get("/office/trail")
-async def list_audit_events(page: AdminPage, transaction: DbTransaction, trail: Audit) -> Response:
+async def list_audit_events(page: AuditTrailPage, transaction: DbTransaction, trail: Audit) -> Response:
     """List who has read or changed whose data, by day, newest first.
 
     Staff are named. A patient is shown as a number that links to the account, where the access is recorded; only the

@@ -13,7 +13,7 @@ from app.schemas import admin as wire
 from app.schemas.fields import Cursor
 from app.services import administration
 from app.web.admin.accounts import DECISIONS, deciding
-from app.web.kit.auth import AdminPage, FreshAdminPage
+from app.web.kit.auth import BreakGlassPage, PatientVisitsPage
 from app.web.kit.clocks import load_zones
 from app.web.kit.forms import SentForm
 from app.web.kit.lists import cut_list
@@ -31,7 +31,7 @@ _ACCESS_LIFETIME = timedelta(minutes=10)
 
 @router.post("/office/users/{user_id:uuid}/break-glass")
 async def break_glass(
-    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit
+    page: BreakGlassPage, user_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit
 ) -> Response:
     """Record the reason, and redirect to the patient's visits, which can be viewed for ten minutes."""
     async with deciding(page, transaction, form, trail, user_id, "break-glass"):
@@ -46,7 +46,12 @@ async def break_glass(
 
 @router.get("/office/users/{user_id:uuid}/visits")
 async def list_visits_behind_glass(
-    page: AdminPage, user_id: UUID, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
+    page: PatientVisitsPage,
+    user_id: UUID,
+    transaction: DbTransaction,
+    now: Now,
+    trail: Audit,
+    after: Cursor | None = None,
 ) -> Response:
     """List a patient's visits if a reason was given within ten minutes; otherwise redirect to the form for it."""
     last = read_cursor(after, _KEY)

@@ -18,7 +18,7 @@ from app.repositories.invitations import page_invitations
 from app.schemas import admin as wire
 from app.schemas.fields import Cursor
 from app.services import invitations
-from app.web.kit.auth import AdminPage, FreshAdminPage
+from app.web.kit.auth import InvitationsPage, InvitingPage
 from app.web.kit.drafts import drop, restore
 from app.web.kit.forms import Form, SentForm, refuse
 from app.web.kit.pages import Page
@@ -34,7 +34,7 @@ _MAX_LISTED = 20
 
 @router.get(INVITATIONS)
 async def list_invitations(
-    page: AdminPage, transaction: DbTransaction, _: Audit, after: Cursor | None = None
+    page: InvitationsPage, transaction: DbTransaction, _: Audit, after: Cursor | None = None
 ) -> Response:
     """List the open invitations, newest first, with the form for another one."""
     form = restore(page)
@@ -44,7 +44,7 @@ async def list_invitations(
 # No `Once`: the stored response would contain the link. A second submission replaces the invitation (ADR 0043).
 @router.post(INVITATIONS, dependencies=[TAKES_CREDENTIALS])
 async def invite_doctor(
-    page: FreshAdminPage, form: SentForm, transaction: DbTransaction, now: Now, tasks: BackgroundTasks, trail: Audit
+    page: InvitingPage, form: SentForm, transaction: DbTransaction, now: Now, tasks: BackgroundTasks, trail: Audit
 ) -> Response:
     """Invite a doctor. The link is shown only once, so this is not a redirect."""
     try:
@@ -75,7 +75,7 @@ async def invite_doctor(
 
 @router.post(INVITATIONS + "/{invitation_id:uuid}/cancel")
 async def cancel_invitation(
-    page: AdminPage, invitation_id: UUID, _form: SentForm, transaction: DbTransaction, now: Now, trail: Audit
+    page: InvitationsPage, invitation_id: UUID, _form: SentForm, transaction: DbTransaction, now: Now, trail: Audit
 ) -> Response:
     """Cancel an invitation."""
     trail.about(invitation_id)

@@ -12,7 +12,7 @@ from app.http.audit import Audit
 from app.repositories.profile_changes import get_profile_review
 from app.schemas import admin as wire
 from app.services import profile_review
-from app.web.kit.auth import AdminPage, FreshAdminPage
+from app.web.kit.auth import AccountsPage, DecidingPage
 from app.web.kit.drafts import restore
 from app.web.kit.forms import Form, Once, SentForm, refuse
 from app.web.kit.pages import Page
@@ -28,7 +28,7 @@ class ChangeDecision(wire.Decision):
 
 
 @router.get("/office/users/{user_id:uuid}/profile-change")
-async def show_profile_change(page: AdminPage, user_id: UUID, transaction: DbTransaction, trail: Audit) -> Response:
+async def show_profile_change(page: AccountsPage, user_id: UUID, transaction: DbTransaction, trail: Audit) -> Response:
     """Show a doctor's current name and specialty beside the requested ones."""
     trail.about(user_id)
     review = await get_profile_review(transaction, user_id)
@@ -39,7 +39,7 @@ async def show_profile_change(page: AdminPage, user_id: UUID, transaction: DbTra
 
 @router.post("/office/users/{user_id:uuid}/profile-change/accept")
 async def accept_profile_change(
-    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+    page: DecidingPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
     """Accept the change: patients see it from now on."""
     async with _deciding(page, transaction, form, user_id) as typed:
@@ -49,7 +49,7 @@ async def accept_profile_change(
 
 @router.post("/office/users/{user_id:uuid}/profile-change/decline")
 async def decline_profile_change(
-    page: FreshAdminPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+    page: DecidingPage, user_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
     """Decline the change: patients still see the current name and specialty."""
     async with _deciding(page, transaction, form, user_id) as typed:

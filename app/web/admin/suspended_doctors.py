@@ -17,7 +17,7 @@ from app.repositories.appointments import page_key
 from app.schemas.admin import Decision
 from app.schemas.fields import Cursor
 from app.services import suspended_doctors
-from app.web.kit.auth import FreshAdminPage
+from app.web.kit.auth import SuspendedDoctorsPage
 from app.web.kit.clocks import load_zones
 from app.web.kit.drafts import restore
 from app.web.kit.forms import AppointmentVersion, Once, SentForm, refuse
@@ -40,7 +40,12 @@ class Cancellation(Decision):
 # Reading requires a fresh sign-in too, unlike on the pages of accounts, because it shows patients' visits (ADR 0045).
 @router.get(_ALL)
 async def list_visits_of_suspended_doctor(
-    page: FreshAdminPage, user_id: UUID, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
+    page: SuspendedDoctorsPage,
+    user_id: UUID,
+    transaction: DbTransaction,
+    now: Now,
+    trail: Audit,
+    after: Cursor | None = None,
 ) -> Response:
     """List the doctor's visits that are neither over nor cancelled, the next one first."""
     key, as_of = read_appointment_cursor(after, now)
@@ -59,7 +64,7 @@ async def list_visits_of_suspended_doctor(
 
 @router.get(_ONE)
 async def show_visit_of_suspended_doctor(
-    page: FreshAdminPage, user_id: UUID, appointment_id: UUID, transaction: DbTransaction, trail: Audit
+    page: SuspendedDoctorsPage, user_id: UUID, appointment_id: UUID, transaction: DbTransaction, trail: Audit
 ) -> Response:
     """Show one of the visits, with the form that cancels it."""
     content = await _describe(page, user_id, appointment_id, transaction, trail)
@@ -68,7 +73,7 @@ async def show_visit_of_suspended_doctor(
 
 @router.post(_ONE + "/cancel")
 async def cancel_visit_of_suspended_doctor(
-    page: FreshAdminPage,
+    page: SuspendedDoctorsPage,
     user_id: UUID,
     appointment_id: UUID,
     form: SentForm,

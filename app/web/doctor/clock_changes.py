@@ -16,7 +16,7 @@ from app.scheduling.zones import KeptTime
 from app.schemas.fields import Body, Cursor
 from app.services import clock_changes
 from app.services.clock_changes import Settled
-from app.web.kit.auth import DoctorPage
+from app.web.kit.auth import CalendarPage, RebookingPage
 from app.web.kit.error_texts import explain
 from app.web.kit.forms import SentForm
 from app.web.kit.lists import MAX_LISTED, cut_list
@@ -36,7 +36,7 @@ class Choice(Body):
 
 @router.get(PATH)
 async def list_clock_changes(
-    page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
+    page: CalendarPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
 ) -> Response:
     """List the visits by start, with the agreed local time and the current one."""
     key, as_of = read_appointment_cursor(after, now)
@@ -51,7 +51,7 @@ async def list_clock_changes(
 
 @router.post(PATH)
 async def settle_clock_changes(
-    page: DoctorPage,
+    page: RebookingPage,
     form: SentForm,
     transaction: DbTransaction,
     now: Now,

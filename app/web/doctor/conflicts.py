@@ -20,7 +20,7 @@ from app.schemas.fields import Body, ClockTime, Cursor, LocalDate
 from app.services import conflicts, slots
 from app.services.doctor_profile import MAX_VISIT_TYPES
 from app.web.doctor.calendar import moment_of
-from app.web.kit.auth import DoctorPage
+from app.web.kit.auth import CalendarPage
 from app.web.kit.error_texts import explain
 from app.web.kit.forms import Form, explain_fields
 from app.web.kit.languages import N_
@@ -54,7 +54,7 @@ class Question(Body):
 
 @router.get("/practice/hours/conflicts")
 async def list_doctors_appointments(
-    page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
+    page: CalendarPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
 ) -> Response:
     """List the booked visits that are not over and lie outside the doctor's current hours, by start."""
     key, as_of = read_appointment_cursor(after, now)
@@ -69,7 +69,7 @@ async def list_doctors_appointments(
 
 @router.get("/practice/hours/explain")
 async def explain_time(
-    page: DoctorPage,
+    page: CalendarPage,
     transaction: DbTransaction,
     now: Now,
     # Texts, not days and times: FastAPI would refuse an invalid one before the form can be shown again.

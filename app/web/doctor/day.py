@@ -21,7 +21,7 @@ from app.services.agenda import Agenda
 from app.services.appointment_status import find_undo_refusal
 from app.services.clock_changes import list_changed
 from app.web.doctor.calendar import STATUSES, Day, possible_actions
-from app.web.kit.auth import DoctorPage
+from app.web.kit.auth import CalendarPage
 from app.web.kit.languages import N_
 from app.web.kit.lists import MARKUP_BYTES, fit, weigh_texts
 from app.web.kit.routes import page_router
@@ -61,7 +61,7 @@ class SetUpStep:
 
 @router.get("/practice/day")
 async def list_doctors_appointments(
-    page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, day: Day = None, after: Cursor | None = None
+    page: CalendarPage, transaction: DbTransaction, now: Now, trail: Audit, day: Day = None, after: Cursor | None = None
 ) -> Response:
     """Show a day, today by default. A crowded day continues on another page.
 

@@ -23,7 +23,7 @@ from app.scheduling.zones import wall_time
 from app.schemas.fields import Body, ClockTime, Cursor, LocalDate
 from app.services import schedule
 from app.web.doctor.calendar import RULE_CURSOR, moment_of, rename_fields
-from app.web.kit.auth import DoctorPage
+from app.web.kit.auth import HoursPage
 from app.web.kit.drafts import restore
 from app.web.kit.formatting import Formatter
 from app.web.kit.forms import Once, SentForm, refuse
@@ -79,7 +79,7 @@ class ExtraHours:
 
 @router.get("/practice/hours/extra")
 async def list_own_availability(
-    page: DoctorPage, transaction: DbTransaction, now: Now, after: Cursor | None = None
+    page: HoursPage, transaction: DbTransaction, now: Now, after: Cursor | None = None
 ) -> Response:
     """List the extra hours that are not over."""
     content = await _content(page, transaction, now, after)
@@ -88,7 +88,7 @@ async def list_own_availability(
 
 @router.post("/practice/hours/extra")
 async def publish_availability(
-    page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, _: Once
+    page: HoursPage, form: SentForm, transaction: DbTransaction, now: Now, _: Once
 ) -> Response:
     """Add extra hours."""
     content = await _content(page, transaction, now)
@@ -111,7 +111,7 @@ async def publish_availability(
 
 @router.post("/practice/hours/extra/{availability_id:uuid}/remove")
 async def withdraw_availability(
-    page: DoctorPage, availability_id: UUID, form: SentForm, transaction: DbTransaction, _: Once
+    page: HoursPage, availability_id: UUID, form: SentForm, transaction: DbTransaction, _: Once
 ) -> Response:
     """Remove extra hours, with all their occurrences."""
     await schedule.withdraw_availability(transaction, page.actor.id, availability_id)

@@ -21,7 +21,7 @@ from app.schemas.fields import LocalDate
 from app.services import schedule
 from app.services.conflicts import Affected
 from app.web.doctor.calendar import Day, rename_fields
-from app.web.kit.auth import DoctorPage
+from app.web.kit.auth import HoursPage
 from app.web.kit.drafts import restore
 from app.web.kit.formatting import Formatter
 from app.web.kit.forms import VERSION, Form, Once, SentForm, read_by, refuse
@@ -59,7 +59,7 @@ class ListedPeriod:
 
 
 @router.get("/practice/hours")
-async def get_weekly_hours(page: DoctorPage, transaction: DbTransaction, now: Now, day: Day = None) -> Response:
+async def get_weekly_hours(page: HoursPage, transaction: DbTransaction, now: Now, day: Day = None) -> Response:
     """Show the weekly hours that apply on a day, today by default, and the list of all planned ones."""
     weeks = await schedule.get_weekly_hours(transaction, page.actor.id, first=None, now=now)
     periods = [weeks.current, *weeks.later]
@@ -84,7 +84,7 @@ async def get_weekly_hours(page: DoctorPage, transaction: DbTransaction, now: No
 
 @router.post("/practice/hours")
 async def set_weekly_hours(
-    page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, day: Day = None
+    page: HoursPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, day: Day = None
 ) -> Response:
     """Replace the weekly hours from a day on; for the button that adds a window, show the form with one more row."""
     rows = {weekday: _count_rows(form, weekday) for weekday in WEEKDAYS}
@@ -132,7 +132,7 @@ async def set_weekly_hours(
 
 @router.post("/practice/hours/later/{valid_from}/cancel")
 async def cancel_planned_hours(
-    valid_from: LocalDate, page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, _: Once
+    valid_from: LocalDate, page: HoursPage, form: SentForm, transaction: DbTransaction, now: Now, _: Once
 ) -> Response:
     """Cancel planned hours. The hours before them continue to apply."""
     affected = await schedule.cancel_planned_hours(transaction, page.actor.id, valid_from, now, versions=form.versions)

@@ -16,7 +16,7 @@ from app.schemas import doctors as wire
 from app.services import doctor_profile
 from app.web.doctor.calendar import rename_fields
 from app.web.doctor.hours import flash_affected
-from app.web.kit.auth import DoctorPage
+from app.web.kit.auth import ProfilePage
 from app.web.kit.drafts import restore
 from app.web.kit.forms import Form, SentForm, list_changes, read_by, refuse
 from app.web.kit.languages import N_
@@ -52,7 +52,7 @@ _MAY_BE_EMPTY = ("specialty", "bio", "max_advance_days", "daily_limit")
 
 
 @router.get("/practice/profile")
-async def get_own_practice(page: DoctorPage, transaction: DbTransaction) -> Response:
+async def get_own_practice(page: ProfilePage, transaction: DbTransaction) -> Response:
     """Show the form for the profile. A name or specialty under review is shown as the doctor has requested it."""
     doctor, review = await doctor_profile.get_profile(transaction, page.actor.id)
     doctor = doctor_profile.apply_pending_change(doctor, review)
@@ -62,7 +62,7 @@ async def get_own_practice(page: DoctorPage, transaction: DbTransaction) -> Resp
 
 @router.post("/practice/profile")
 async def change_practice(
-    page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit
+    page: ProfilePage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit
 ) -> Response:
     """Change the profile. In a new time zone the hours keep their wall times, and booked visits keep their instants."""
     before = await get_profile_review(transaction, page.actor.id)

@@ -20,7 +20,7 @@ from app.schemas.fields import Body, ClockTime, Cursor, LocalDate, Note
 from app.services import schedule
 from app.web.doctor.calendar import RULE_CURSOR, moment_of, rename_fields
 from app.web.doctor.hours import flash_affected
-from app.web.kit.auth import DoctorPage
+from app.web.kit.auth import HoursPage
 from app.web.kit.drafts import restore
 from app.web.kit.error_texts import explain
 from app.web.kit.forms import Form, Once, SentForm, explain_fields, refuse
@@ -55,9 +55,7 @@ class NewTimeOff(Body):
 
 
 @router.get("/practice/hours/time-off")
-async def list_time_off(
-    page: DoctorPage, transaction: DbTransaction, now: Now, after: Cursor | None = None
-) -> Response:
+async def list_time_off(page: HoursPage, transaction: DbTransaction, now: Now, after: Cursor | None = None) -> Response:
     """List the time off that is not over."""
     content = await _content(page, transaction, now, after)
     today = str(content["today"])
@@ -66,7 +64,7 @@ async def list_time_off(
 
 @router.get("/practice/hours/time-off/preview")
 async def preview_time_off(
-    page: DoctorPage,
+    page: HoursPage,
     transaction: DbTransaction,
     now: Now,
     trail: Audit,
@@ -105,7 +103,7 @@ async def preview_time_off(
 
 @router.post("/practice/hours/time-off")
 async def take_time_off(
-    page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
+    page: HoursPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
 ) -> Response:
     """Add the time off. Visits booked in it stay booked until they are cancelled or moved."""
     content = await _content(page, transaction, now)
@@ -131,7 +129,7 @@ async def take_time_off(
 
 @router.post("/practice/hours/time-off/{time_off_id:uuid}/remove")
 async def end_time_off(
-    page: DoctorPage, time_off_id: UUID, form: SentForm, transaction: DbTransaction, _: Once
+    page: HoursPage, time_off_id: UUID, form: SentForm, transaction: DbTransaction, _: Once
 ) -> Response:
     """Remove the time off. The hours in it apply again."""
     await schedule.end_time_off(transaction, page.actor.id, time_off_id)

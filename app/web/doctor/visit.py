@@ -21,7 +21,7 @@ from app.scheduling.zones import day_of, day_span
 from app.schemas.fields import Body, Instant, Note
 from app.services import appointment_status, booking, slots
 from app.web.doctor.calendar import STATUSES, Day, day_page, possible_actions
-from app.web.kit.auth import DoctorPage
+from app.web.kit.auth import AttendancePage, CalendarPage, RebookingPage
 from app.web.kit.drafts import restore
 from app.web.kit.error_texts import explain
 from app.web.kit.forms import AppointmentVersion, Form, Once, RefusedForm, SentForm, refuse
@@ -62,7 +62,9 @@ class Move(Body):
 
 
 @router.get("/practice/visits/{appointment_id:uuid}")
-async def get_appointment(page: DoctorPage, appointment_id: UUID, transaction: DbTransaction, trail: Audit) -> Response:
+async def get_appointment(
+    page: CalendarPage, appointment_id: UUID, transaction: DbTransaction, trail: Audit
+) -> Response:
     """Show the visit."""
     visit = await _get_visit(page, appointment_id, transaction, trail)
     return page.render("doctor/visit.html", form=restore(page), **_content(page, visit))
@@ -70,7 +72,7 @@ async def get_appointment(page: DoctorPage, appointment_id: UUID, transaction: D
 
 @router.post("/practice/visits/{appointment_id:uuid}/arrive")
 async def arrive(
-    page: DoctorPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+    page: AttendancePage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
     """Mark the patient as arrived."""
     return await _advance(page, Action.ARRIVE, appointment_id, form, transaction, trail)
@@ -78,7 +80,7 @@ async def arrive(
 
 @router.post("/practice/visits/{appointment_id:uuid}/complete")
 async def complete(
-    page: DoctorPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+    page: AttendancePage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
     """Mark the visit as completed."""
     return await _advance(page, Action.COMPLETE, appointment_id, form, transaction, trail)
@@ -86,7 +88,7 @@ async def complete(
 
 @router.post("/practice/visits/{appointment_id:uuid}/no-show")
 async def no_show(
-    page: DoctorPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+    page: AttendancePage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
     """Mark the visit as a no-show."""
     return await _advance(page, Action.NO_SHOW, appointment_id, form, transaction, trail)
@@ -94,7 +96,7 @@ async def no_show(
 
 @router.post("/practice/visits/{appointment_id:uuid}/undo")
 async def undo_status_change(
-    page: DoctorPage,
+    page: AttendancePage,
     appointment_id: UUID,
     # In the address: the button is one of several in a form, and its own value is already the key.
     version: Annotated[AppointmentVersion, Query()],
@@ -113,7 +115,7 @@ async def undo_status_change(
 
 @router.post("/practice/visits/{appointment_id:uuid}/cancel")
 async def cancel_appointment(
-    page: DoctorPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+    page: RebookingPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
     """Cancel the visit, optionally with a reason for the patient."""
     async with _changing(page, appointment_id, form, transaction, trail):
@@ -131,7 +133,7 @@ async def cancel_appointment(
 
 @router.get("/practice/visits/{appointment_id:uuid}/move")
 async def show_free_times(
-    page: DoctorPage,
+    page: RebookingPage,
     appointment_id: UUID,
     transaction: DbTransaction,
     search_time: SearchTime,
@@ -152,7 +154,7 @@ async def show_free_times(
 
 @router.post("/practice/visits/{appointment_id:uuid}/move")
 async def reschedule_appointment(
-    page: DoctorPage,
+    page: RebookingPage,
     appointment_id: UUID,
     form: SentForm,
     transaction: DbTransaction,

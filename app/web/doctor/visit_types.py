@@ -17,7 +17,7 @@ from app.scheduling.visits import VisitMode
 from app.schemas import slots as wire
 from app.schemas.fields import Cursor
 from app.services import doctor_profile
-from app.web.kit.auth import DoctorPage
+from app.web.kit.auth import VisitTypesPage
 from app.web.kit.drafts import restore
 from app.web.kit.forms import Form, Once, SentForm, list_changes, refuse
 from app.web.kit.languages import N_
@@ -51,7 +51,9 @@ _DEFAULTS = {
 
 
 @router.get(_LIST)
-async def list_own_visit_types(page: DoctorPage, transaction: DbTransaction, after: Cursor | None = None) -> Response:
+async def list_own_visit_types(
+    page: VisitTypesPage, transaction: DbTransaction, after: Cursor | None = None
+) -> Response:
     """List the doctor's visit types, in the order in which they were added."""
     found = await visit_types.page_visit_types(
         transaction, page.actor.id, after=read_cursor(after, _KEY), limit=MAX_LISTED + 1
@@ -61,13 +63,15 @@ async def list_own_visit_types(page: DoctorPage, transaction: DbTransaction, aft
 
 
 @router.get(f"{_LIST}/new")
-async def show_new_visit_type(page: DoctorPage) -> Response:
+async def show_new_visit_type(page: VisitTypesPage) -> Response:
     """Show the form for a new visit type."""
     return page.render("doctor/visit_type.html", form=restore(page, _DEFAULTS), visit_type=None, modes=_modes(page))
 
 
 @router.post(f"{_LIST}/new")
-async def offer_visit_type(page: DoctorPage, form: SentForm, transaction: DbTransaction, now: Now, _: Once) -> Response:
+async def offer_visit_type(
+    page: VisitTypesPage, form: SentForm, transaction: DbTransaction, now: Now, _: Once
+) -> Response:
     """Add a visit type. Once a doctor has one, patients book by visit type."""
     try:
         typed = form.read(wire.NewVisitType)
@@ -84,7 +88,7 @@ async def offer_visit_type(page: DoctorPage, form: SentForm, transaction: DbTran
 
 
 @router.get(f"{_LIST}/{{visit_type_id:uuid}}")
-async def get_visit_type(page: DoctorPage, visit_type_id: UUID, transaction: DbTransaction) -> Response:
+async def get_visit_type(page: VisitTypesPage, visit_type_id: UUID, transaction: DbTransaction) -> Response:
     """Show the form for a visit type."""
     visit_type = await visit_types.get_visit_type(transaction, page.actor.id, visit_type_id)
     form = restore(page, Form(_values(visit_type)).renew(asdict(visit_type)).values)
@@ -93,7 +97,7 @@ async def get_visit_type(page: DoctorPage, visit_type_id: UUID, transaction: DbT
 
 @router.post(f"{_LIST}/{{visit_type_id:uuid}}")
 async def change_visit_type(
-    page: DoctorPage, visit_type_id: UUID, form: SentForm, transaction: DbTransaction
+    page: VisitTypesPage, visit_type_id: UUID, form: SentForm, transaction: DbTransaction
 ) -> Response:
     """Change a visit type. Booked visits keep their length."""
     visit_type = await visit_types.get_visit_type(transaction, page.actor.id, visit_type_id)
@@ -118,7 +122,7 @@ async def change_visit_type(
 
 @router.post(f"{_LIST}/{{visit_type_id:uuid}}/withdraw")
 async def withdraw_visit_type(
-    page: DoctorPage, visit_type_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, _: Once
+    page: VisitTypesPage, visit_type_id: UUID, form: SentForm, transaction: DbTransaction, now: Now, _: Once
 ) -> Response:
     """Stop offering a visit type. Booked visits stay booked."""
     await doctor_profile.withdraw_visit_type(transaction, page.actor.id, visit_type_id, now)

@@ -25,7 +25,7 @@ from app.scheduling.zones import wall_time
 from app.services import agenda
 from app.services.agenda import DAYS_OF_WEEK, Agenda
 from app.web.doctor.calendar import STATUSES, Day
-from app.web.kit.auth import DoctorPage
+from app.web.kit.auth import CalendarPage
 from app.web.kit.lists import weigh_texts
 from app.web.kit.routes import page_router
 
@@ -117,7 +117,7 @@ class Column:
 
 @router.get("/practice/week")
 async def list_doctors_appointments(
-    page: DoctorPage, transaction: DbTransaction, now: Now, trail: Audit, day: Day = None
+    page: CalendarPage, transaction: DbTransaction, now: Now, trail: Audit, day: Day = None
 ) -> Response:
     """Show the week of a day, today by default. The reader's locale decides on which day a week begins."""
     week_begins = page.formatter.locale.first_week_day

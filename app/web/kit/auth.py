@@ -22,7 +22,7 @@ from app.core.dependencies import (
     require_fresh,
 )
 from app.core.errors import DomainError
-from app.core.permissions import Actor, Role
+from app.core.permissions import Actor, Permission
 from app.core.security import AccessClaims
 from app.db.database import Transaction
 from app.repositories import sessions
@@ -110,24 +110,47 @@ def _page_of(authenticate: Callable[..., Awaitable[Actor]]) -> Callable[..., Awa
     return open_page
 
 
+def _page_for(permission: Permission) -> Callable[..., Awaitable[SignedInPage]]:
+    return _page_of(require(permission, find=find_visitor))
+
+
+def _deciding_page(permission: Permission) -> Callable[..., Awaitable[SignedInPage]]:
+    return _page_of(require_deciding(permission, find_visitor))
+
+
 # Every page names one of these. tests/architecture/test_pages.py fails if one does not.
 PublicPage = Annotated[Page, Depends(_page(find_visitor))]
 """A page for all visitors, signed in or not."""
 BriefPublicPage = Annotated[Page, Depends(_page(find_brief_visitor))]
 """A ``PublicPage`` whose route does not hold the request's transaction, because it opens transactions of its own."""
-PatientPage = Annotated[SignedInPage, Depends(_page_of(require(Role.PATIENT, find=find_visitor)))]
-BookingPage = Annotated[SignedInPage, Depends(_page_of(require(Role.PATIENT, booking=True, find=find_visitor)))]
-"""A ``PatientPage`` for patients with a confirmed email address, if the settings require one."""
-DoctorPage = Annotated[SignedInPage, Depends(_page_of(require(Role.DOCTOR, find=find_visitor)))]
-AdminPage = Annotated[SignedInPage, Depends(_page_of(require(Role.ADMIN, find=find_visitor)))]
-AnyPage = Annotated[SignedInPage, Depends(_page_of(require(*Role, find=find_visitor)))]
-AccountPage = Annotated[SignedInPage, Depends(_page_of(require(*Role, setting_up=True, find=find_visitor)))]
+HoldingPage = Annotated[SignedInPage, Depends(_page_for(Permission.BOOK_ONLINE))]
+BookingPage = Annotated[
+    SignedInPage, Depends(_page_of(require(Permission.BOOK_ONLINE, booking=True, find=find_visitor)))
+]
+"""A ``HoldingPage`` for users with a confirmed email address, if the settings require one."""
+OwnVisitsPage = Annotated[SignedInPage, Depends(_page_for(Permission.SEE_OWN_VISITS))]
+ChangeOwnVisitPage = Annotated[SignedInPage, Depends(_page_for(Permission.CHANGE_ONLINE))]
+CalendarPage = Annotated[SignedInPage, Depends(_page_for(Permission.SEE_OWN_CALENDAR))]
+RebookingPage = Annotated[SignedInPage, Depends(_page_for(Permission.CHANGE_FOR_PATIENTS))]
+AttendancePage = Annotated[SignedInPage, Depends(_page_for(Permission.RECORD_ATTENDANCE))]
+HoursPage = Annotated[SignedInPage, Depends(_page_for(Permission.SET_OWN_HOURS))]
+VisitTypesPage = Annotated[SignedInPage, Depends(_page_for(Permission.SET_OWN_VISIT_TYPES))]
+ProfilePage = Annotated[SignedInPage, Depends(_page_for(Permission.EDIT_OWN_PROFILE))]
+AccountsPage = Annotated[SignedInPage, Depends(_page_for(Permission.SEE_ACCOUNTS))]
+InvitationsPage = Annotated[SignedInPage, Depends(_page_for(Permission.INVITE_DOCTORS))]
+PatientVisitsPage = Annotated[SignedInPage, Depends(_page_for(Permission.BREAK_GLASS))]
+AuditTrailPage = Annotated[SignedInPage, Depends(_page_for(Permission.READ_AUDIT_TRAIL))]
+AnyPage = Annotated[SignedInPage, Depends(_page_of(require(None, find=find_visitor)))]
+AccountPage = Annotated[SignedInPage, Depends(_page_of(require(None, setting_up=True, find=find_visitor)))]
 """A page of the user's own account, open even if the second factor that the role requires is not set up yet."""
-BriefPage = Annotated[SignedInPage, Depends(_page_of(require(*Role, setting_up=True, find=find_brief_visitor)))]
+BriefPage = Annotated[SignedInPage, Depends(_page_of(require(None, setting_up=True, find=find_brief_visitor)))]
 """An ``AccountPage`` whose route does not hold the request's transaction, because it opens transactions of its own."""
-FreshPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(*Role, find=find_visitor)))]
+FreshPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(None, find=find_visitor)))]
 """An ``AnyPage`` for users who have signed in within the last ten minutes."""
-FreshAccountPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(*Role, setting_up=True, find=find_visitor)))]
+FreshAccountPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(None, setting_up=True, find=find_visitor)))]
 """An ``AccountPage`` for users who have signed in within the last ten minutes."""
-FreshAdminPage = Annotated[SignedInPage, Depends(_page_of(require_deciding(find_visitor)))]
-"""An ``AdminPage`` for administrators who have signed in within the last ten minutes."""
+# For users who have signed in within the last ten minutes.
+DecidingPage = Annotated[SignedInPage, Depends(_deciding_page(Permission.ADMINISTER_ACCOUNTS))]
+InvitingPage = Annotated[SignedInPage, Depends(_deciding_page(Permission.INVITE_DOCTORS))]
+SuspendedDoctorsPage = Annotated[SignedInPage, Depends(_deciding_page(Permission.CANCEL_FOR_SUSPENDED_DOCTORS))]
+BreakGlassPage = Annotated[SignedInPage, Depends(_deciding_page(Permission.BREAK_GLASS))]

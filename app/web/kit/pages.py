@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.core.dependencies import Resources
-from app.core.permissions import Actor, Role
+from app.core.permissions import Actor, Permission
 from app.core.security import derive_key, keyed_hash, new_token
 from app.core.text import capitalize_first, isolate
 from app.core.time_zones import find_zone
@@ -166,7 +166,7 @@ class Page:
     @property
     def can_book(self) -> bool:
         """Whether the viewer can pick times: patients, and visitors who are not signed in."""
-        return self.viewer is None or self.viewer.role is Role.PATIENT
+        return self.viewer is None or self.viewer.may(Permission.BOOK_ONLINE)
 
     @property
     def asks_to_confirm(self) -> bool:

@@ -21,7 +21,7 @@ from app.scheduling.intervals import MINUTE, to_instant
 from app.scheduling.status import Action, AppointmentStatus
 from app.schemas.fields import Cursor, Instant, LocalDate, Note
 from app.services import appointment_status, booking
-from app.web.kit.auth import PatientPage
+from app.web.kit.auth import ChangeOwnVisitPage, OwnVisitsPage
 from app.web.kit.clocks import load_zones
 from app.web.kit.drafts import restore
 from app.web.kit.error_texts import explain
@@ -53,7 +53,7 @@ class Move(BaseModel):
 
 @router.get("/my/appointments")
 async def list_appointments(
-    page: PatientPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
+    page: OwnVisitsPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
 ) -> Response:
     """List the patient's upcoming visits, the next one first, then the past ones, the latest first."""
     key, as_of = read_appointment_cursor(after, now)
@@ -81,7 +81,7 @@ async def list_appointments(
 
 @router.get(_ONE)
 async def get_appointment(
-    appointment_id: UUID, page: PatientPage, transaction: DbTransaction, now: Now, trail: Audit
+    appointment_id: UUID, page: OwnVisitsPage, transaction: DbTransaction, now: Now, trail: Audit
 ) -> Response:
     """Show a visit, and what can be done with it."""
     visit = await _get(page, transaction, appointment_id, trail)
@@ -90,7 +90,7 @@ async def get_appointment(
 
 @router.get(_ONE + "/calendar.ics")
 async def get_calendar_file(
-    appointment_id: UUID, page: PatientPage, transaction: DbTransaction, trail: Audit
+    appointment_id: UUID, page: OwnVisitsPage, transaction: DbTransaction, trail: Audit
 ) -> Response:
     """Return the visit as an iCalendar file (RFC 5545)."""
     visit = await _get(page, transaction, appointment_id, trail)
@@ -123,7 +123,7 @@ async def get_calendar_file(
 
 @router.get(_ONE + "/cancel")
 async def show_cancelling(
-    appointment_id: UUID, page: PatientPage, transaction: DbTransaction, now: Now, trail: Audit
+    appointment_id: UUID, page: ChangeOwnVisitPage, transaction: DbTransaction, now: Now, trail: Audit
 ) -> Response:
     """Show the form that cancels a visit; redirect to the visit if it is not active any more or is over."""
     visit = await _get(page, transaction, appointment_id, trail)
@@ -135,7 +135,13 @@ async def show_cancelling(
 
 @router.post(_ONE + "/cancel")
 async def cancel_appointment_with_reason(
-    appointment_id: UUID, page: PatientPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
+    appointment_id: UUID,
+    page: ChangeOwnVisitPage,
+    form: SentForm,
+    transaction: DbTransaction,
+    now: Now,
+    trail: Audit,
+    _: Once,
 ) -> Response:
     """Cancel the visit. Its time is free again immediately."""
     visit = await _get(page, transaction, appointment_id, trail)
@@ -162,7 +168,7 @@ async def cancel_appointment_with_reason(
 @router.get(_ONE + "/move")
 async def show_moving(
     appointment_id: UUID,
-    page: PatientPage,
+    page: ChangeOwnVisitPage,
     transaction: DbTransaction,
     search_time: SearchTime,
     now: Now,
@@ -190,7 +196,13 @@ async def show_moving(
 
 @router.post(_ONE + "/move")
 async def reschedule_appointment(
-    appointment_id: UUID, page: PatientPage, form: SentForm, transaction: DbTransaction, now: Now, trail: Audit, _: Once
+    appointment_id: UUID,
+    page: ChangeOwnVisitPage,
+    form: SentForm,
+    transaction: DbTransaction,
+    now: Now,
+    trail: Audit,
+    _: Once,
 ) -> Response:
     """Move the visit. It stays where it is if the new time is not available."""
     visit = await _get(page, transaction, appointment_id, trail)

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from app.core.audit_actions import AuditAction
 from app.core.dependencies import DbTransaction, Now, RequestClient, check_email_confirmed
 from app.core.errors import DomainError, Kind
-from app.core.permissions import Actor, Role, Scope
+from app.core.permissions import Actor, Permission, Scope
 from app.db.database import Transaction
 from app.http.audit import Audit
 from app.http.problems import PROBLEMS
@@ -32,7 +32,7 @@ from app.services.audit import Event, record
 from app.services.booking import BookingRequest
 from app.services.patient_limits import LIMIT_CODES
 from app.services.sessions import IssuedTokens
-from app.web.kit.auth import BookingPage, PatientPage
+from app.web.kit.auth import BookingPage, HoldingPage, OwnVisitsPage
 from app.web.kit.clocks import load_zones
 from app.web.kit.drafts import Draft, drop, find_draft, restore
 from app.web.kit.error_texts import explain
@@ -125,7 +125,7 @@ async def hold_picked(page: Page, next_: str, grant: IssuedTokens, client: Reque
 
     async def hold(transaction: Transaction) -> str | None:
         actor = await find_actor(transaction, grant.claims)
-        if actor is None or actor.role is not Role.PATIENT:
+        if actor is None or not actor.may(Permission.BOOK_ONLINE):
             return None
         # The sign-in names neither `BookingPage` nor `Audit`, so this function checks and records by itself.
         check_email_confirmed(actor, resources.settings)
@@ -159,7 +159,7 @@ def _held(actor: Actor, hold_id: UUID, client: RequestClient) -> Event:
 
 
 @router.get("/visit/{hold_id:uuid}")
-async def show_hold(hold_id: UUID, page: PatientPage, transaction: DbTransaction, now: Now, trail: Audit) -> Response:
+async def show_hold(hold_id: UUID, page: HoldingPage, transaction: DbTransaction, now: Now, trail: Audit) -> Response:
     """Show the held time, with the form that books it."""
     trail.about(hold_id)
     held = await bookings.find_hold(transaction, hold_id, page.actor.id)
@@ -233,7 +233,7 @@ async def book_appointment(
 
 @router.post("/visit/{hold_id:uuid}/release")
 async def release_hold(
-    hold_id: UUID, page: PatientPage, form: SentForm, transaction: DbTransaction, trail: Audit
+    hold_id: UUID, page: HoldingPage, form: SentForm, transaction: DbTransaction, trail: Audit
 ) -> Response:
     """Release the hold, and redirect to the doctor's other times. A hold that no longer exists is not an error."""
     pick = form.read(Pick)
@@ -243,7 +243,7 @@ async def release_hold(
 
 
 @router.get("/visit/done/{appointment_id:uuid}")
-async def show_booked(appointment_id: UUID, page: PatientPage, transaction: DbTransaction, trail: Audit) -> Response:
+async def show_booked(appointment_id: UUID, page: OwnVisitsPage, transaction: DbTransaction, trail: Audit) -> Response:
     """Show the confirmation of a booking."""
     booked = await appointments.get_appointment(transaction, Scope(patient_id=page.actor.id), appointment_id)
     trail.concerns(booked)
