@@ -63,6 +63,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
         yield url
 
 
+@pytest.mark.slow
 async def test_hundred_thousand_appointments_take_no_more_statements(
     doctor: Person, database: Database, database_url: str, count_statements: CountStatements
 ) -> None:

@@ -24,6 +24,7 @@ async def engine() -> AsyncIterator[AsyncEngine]:
         yield engine
 
 
+@pytest.mark.slow
 async def test_requests_run_while_a_migration_waits_for_a_lock(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -108,6 +108,7 @@ async def end_page_sessions(person: Person) -> None:
             assert (await person.delete(f"/auth/sessions/{session['id']}")).status_code == 204
 
 
+@pytest.mark.slow
 async def test_every_form_is_restored_with_the_typed_values(
     world: World, client: httpx2.AsyncClient, forms: Forms
 ) -> None:
