@@ -86,6 +86,7 @@ def _is_measured(item: pytest.Item) -> bool:
     return "postgresql" not in item.name or directory == "services" or "races" in item.path.name
 
 
+@pytest.hookimpl(optionalhook=True)  # .ci/mutation runs without pytest-xdist
 def pytest_xdist_auto_num_workers() -> int:
     """Start more workers than processors: many tests wait for servers, databases and time limits."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.core.dependencies import FRESH, _lacks_second_factor, check_fresh, run_in_transaction
 from app.core.errors import DomainError
-from app.core.permissions import Actor, Login, Role
+from app.core.permissions import Actor, Login, Role, Scope, scope_of
 from app.db.database import Transaction
 from tests.databases import settings_for
 from tests.people import Person
@@ -30,7 +30,25 @@ def test_actor_without_a_session_is_not_authenticated() -> None:
         replace(ANN, login=None).get_login()
 
 
-@pytest.mark.parametrize(("value", "field"), [(ANN, "role"), (LOGIN, "second_factor")])
+def test_actor_has_not_confirmed_an_address_and_does_not_wait_unless_told() -> None:
+    actor = Actor(ANN.id, ANN.role, ANN.name)
+    assert not actor.email_confirmed
+    assert not actor.waits_for_approval
+
+
+@pytest.mark.parametrize(
+    ("role", "scope"),
+    [
+        (Role.PATIENT, Scope(patient_id=ANN.id)),
+        (Role.DOCTOR, Scope(doctor_id=ANN.id)),
+        (Role.ADMIN, Scope()),
+    ],
+)
+def test_scope_contains_only_the_own_side_of_visits(role: Role, scope: Scope) -> None:
+    assert scope_of(replace(ANN, role=role)) == scope
+
+
+@pytest.mark.parametrize(("value", "field"), [(ANN, "role"), (LOGIN, "second_factor"), (Scope(), "patient_id")])
 def test_actor_and_login_are_immutable(value: object, field: str) -> None:
     with pytest.raises(FrozenInstanceError):
         setattr(value, field, Role.ADMIN)
