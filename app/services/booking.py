@@ -59,7 +59,7 @@ async def book_appointment(
     limits: PatientLimits = NO_PATIENT_LIMITS,
     now: datetime,
 ) -> AppointmentRecord:
-    """Book a visit for the patient, on behalf of whom the actor acts.
+    """Book a visit for the patient. The actor is the patient, or someone who acts for them.
 
     If ``hold_id`` is a hold of the patient for this visit, it becomes the appointment and keeps its id, even if it has
     expired. Before it has expired, the visit has the length and the buffers of the hold, and the notice period counts

@@ -204,8 +204,8 @@ async def next_listing_start(
 ) -> bool:
     """Return whether the doctor has open time after a listing that ended at ``after``, and before the horizon.
 
-    Recurring availabilities are searched for a year from now, so that a client that follows the links does not go on
-    for ever. Also returns ``True`` if ``after`` is within that year and the ``computation`` has no time to find out.
+    Recurring availabilities are searched for a year from now, so that a client cannot follow the links forever.
+    Also returns ``True`` if ``after`` is within that year and the ``computation`` has no time to find out.
     """
     # All later rules: a single availability may lie more than a year ahead.
     schedule = await get_doctor_schedule(transaction, doctor_id, (after, _END_OF_TIME))
