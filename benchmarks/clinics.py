@@ -27,7 +27,7 @@ from app.db.base import Base
 from app.db.database import Database
 from app.db.engine import create_engine, is_postgresql
 from app.demo.people import DOCTORS, NAMES, DemoDoctor, DemoVisitType
-from app.models import Appointment, Availability, Doctor, DoctorLanguage, LoginSession, Offer, User, VisitType
+from app.models import Appointment, Availability, Doctor, DoctorLanguage, LoginSession, Offer, Patient, User, VisitType
 from app.models.search_offer import ANY_LANGUAGE
 from app.repositories.search_bounds import DISTANT_PAST, varieties
 from app.scheduling import visits
@@ -149,6 +149,7 @@ async def load_clinic(
     try:
         await _write(engine, User, (_user(each.id, each.name, Role.DOCTOR, now) for each in practices))
         await _write(engine, User, (_user(each, "A patient", Role.PATIENT, now) for each in patient_ids))
+        await _write(engine, Patient, (_patient_row(each, now) for each in patient_ids))
         await _write(engine, Doctor, (_doctor_row(each, now) for each in practices))
         await _write(engine, VisitType, (row for rows in visit_types for row in rows))
         await _write(engine, Availability, (row for each in practices for row in _availability_rows(each, now)))
@@ -256,6 +257,10 @@ def _user(id_: UUID, name: str, role: Role, now: datetime) -> Row:
         "password_hash": NO_PASSWORD,
         "created_at": now,
     }
+
+
+def _patient_row(id_: UUID, now: datetime) -> Row:
+    return {"id": id_, "user_id": id_, "name": "A patient", "name_key": "a patient", "created_at": now}
 
 
 def _doctor_row(practice: Practice, now: datetime) -> Row:

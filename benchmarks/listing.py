@@ -29,7 +29,7 @@ from sqlalchemy import insert, text
 
 from app.db.database import Database
 from app.main import create_app
-from app.models import Appointment, Doctor, User
+from app.models import Appointment, Doctor, Patient, User
 from benchmarks.comparing import Comparison, ratios, read_options, record, result_table, spread, stop_on_sigterm, table
 from tests.databases import migrate, open_engine, settings_for
 from tests.people import Person
@@ -157,6 +157,8 @@ async def add_other_bookings(database: Database) -> None:
             for id_ in ids
         ]
         await transaction.execute(insert(User), people)
+        records = [{"id": id_, "user_id": id_, "name": "A", "name_key": "a", "created_at": NOW} for id_ in patients]
+        await transaction.execute(insert(Patient), records)
         await transaction.execute(insert(Doctor), [{"id": id_, "time_zone": "UTC", "name_key": "a"} for id_ in doctors])
     for numbers in batched(range(OTHER_BOOKINGS), 2000):
         rows = []

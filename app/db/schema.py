@@ -9,7 +9,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -46,17 +46,31 @@ def newest_revision() -> str | None:
 
 
 async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
-    """Migrate the database up to ``revision``, in one transaction. Concurrent migrations wait for each other.
+    """Migrate the database up to ``revision``. Concurrent calls wait for each other.
 
-    On PostgreSQL, a migration that does not get a lock within ``LOCK_TIMEOUT_SECONDS`` is rolled back and tried again.
-    Raises ``DomainError`` ``busy`` if the last attempt fails, too, or if the database cannot be reached.
+    All migrations are one transaction, except that a migration with ``begins_transaction = True`` begins a new one: it
+    needs the locks of the migrations before it to have been released. On PostgreSQL, a transaction that does not get a
+    lock within ``LOCK_TIMEOUT_SECONDS`` is rolled back and tried again. Raises ``DomainError`` ``busy`` if the last
+    attempt fails, too, or if the database cannot be reached.
     """
-    await _migrate(engine, lambda config: command.upgrade(config, revision))
+
+    def step(config: Config, current: str | None) -> bool:
+        scripts = list(ScriptDirectory.from_config(config).iterate_revisions(revision, current or "base"))[::-1]
+        begins = [
+            number for number, script in enumerate(scripts) if getattr(script.module, "begins_transaction", False)
+        ]
+        end = next((number for number in begins if number), len(scripts))
+        if scripts:
+            command.upgrade(config, scripts[end - 1].revision)
+        return end < len(scripts)
+
+    while await _migrate(engine, step):
+        pass
 
 
 async def downgrade(engine: AsyncEngine, revision: str) -> None:
     """Migrate the database down to ``revision``, in one transaction."""
-    await _migrate(engine, lambda config: command.downgrade(config, revision))
+    await _migrate(engine, lambda config, _: command.downgrade(config, revision))
 
 
 async def ensure_newest(engine: AsyncEngine) -> None:
@@ -100,16 +114,20 @@ async def check_writable(database: Database) -> bool:
         return False
 
 
-async def _migrate(engine: AsyncEngine, step: Callable[[Config], None]) -> None:
-    def run(connection: Connection) -> None:
+async def _migrate[T](engine: AsyncEngine, step: Callable[[Config, str | None], T]) -> T:
+    """Run ``step``, which is passed the current revision, in one transaction."""
+
+    def run(connection: Connection) -> T:
         config = Config(attributes={"connection": connection})
         # Alembic's parser of settings reads a single % as the start of a variable.
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        step(config)
+        return step(config, _revision(connection))
 
     database = Database(engine)
     database.create_file()
-    for attempt in range(1, MAX_LOCK_ATTEMPTS + 1):
+    attempt = 0
+    while True:
+        attempt += 1
         try:
             async with database.write() as transaction:
                 if is_postgresql(engine):
@@ -117,14 +135,16 @@ async def _migrate(engine: AsyncEngine, step: Callable[[Config], None]) -> None:
                     await transaction.execute(_LOCK_MIGRATIONS)
                     # Not set earlier: waiting for another migration blocks no requests, but waiting for a table does.
                     await transaction.execute(_SET_LOCK_TIMEOUT, {"seconds": f"{LOCK_TIMEOUT_SECONDS}s"})
-                await transaction.run_sync(run)
+                return await transaction.run_sync(run)
         except DomainError as error:
             if not _has_lost_a_lock(error.__cause__) or attempt == MAX_LOCK_ATTEMPTS:
                 raise
             log.warning("the migration did not get a lock within %g s; attempt %d", LOCK_TIMEOUT_SECONDS, attempt)
             await asyncio.sleep(PAUSE_SECONDS)
-        else:
-            return
+
+
+def _begins_transaction(script: Script) -> bool:
+    return getattr(script.module, "begins_transaction", False)
 
 
 def _has_lost_a_lock(error: BaseException | None) -> bool:

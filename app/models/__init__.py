@@ -3,6 +3,7 @@ from app.models.audit import AuditArchive, AuditEvent
 from app.models.doctor import Availability, Doctor, ProfileChange, TimeOff, VisitType
 from app.models.idempotency import IdempotencyKey
 from app.models.login import KnownDevice, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
+from app.models.patient import Patient
 from app.models.search_offer import DoctorLanguage, Offer
 from app.models.time_zones import TimeZoneRelease
 from app.models.user import EmailConfirmation, Invitation, MailCount, PasswordReset, User
@@ -24,6 +25,7 @@ __all__ = [
     "MailCount",
     "Offer",
     "PasswordReset",
+    "Patient",
     "ProfileChange",
     "RecoveryCode",
     "RefreshToken",

@@ -32,7 +32,7 @@ class Appointment(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     # Without ON DELETE: an erasure keeps the rows of the account and of its visits (ADR 0015).
     doctor_id: Mapped[UUID] = mapped_column(ForeignKey("doctors.id"))
-    patient_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    patient_id: Mapped[UUID] = mapped_column(ForeignKey("patients.id"))
     start_time: Mapped[datetime] = mapped_column(UtcDateTime)
     end_time: Mapped[datetime] = mapped_column(UtcDateTime)
     busy_start: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -16,7 +16,7 @@ from app.core.permissions import Scope
 from app.core.time_zones import get_zone
 from app.db.database import Transaction
 from app.db.records import read_record
-from app.models import Appointment, AppointmentVersion, Doctor, User, VisitType
+from app.models import Appointment, AppointmentVersion, Doctor, Patient, User, VisitType
 from app.repositories.doctors import is_listed
 from app.repositories.search_bounds import lower_bounds
 from app.scheduling.decisions import MAX_VISIT
@@ -96,14 +96,13 @@ class AppointmentRecord:
 
 
 _DOCTOR = aliased(User, name="doctor")
-_PATIENT = aliased(User, name="patient")
 _RECORD = (
     select(
         Appointment.id,
         _DOCTOR.id.label("doctor_id"),
         _DOCTOR.name.label("doctor_name"),
-        _PATIENT.id.label("patient_id"),
-        _PATIENT.name.label("patient_name"),
+        Patient.id.label("patient_id"),
+        Patient.name.label("patient_name"),
         VisitType.id.label("visit_type_id"),
         VisitType.name.label("visit_type_name"),
         Appointment.start_time,
@@ -129,7 +128,7 @@ _RECORD = (
     )
     .join(Doctor, Doctor.id == Appointment.doctor_id)
     .join(_DOCTOR, _DOCTOR.id == Appointment.doctor_id)
-    .join(_PATIENT, _PATIENT.id == Appointment.patient_id)
+    .join(Patient, Patient.id == Appointment.patient_id)
     .outerjoin(VisitType, VisitType.id == Appointment.visit_type_id)
     # No reader sees a hold as an appointment (ADR 0009).
     .where(Appointment.status != AppointmentStatus.PENDING)

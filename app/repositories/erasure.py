@@ -16,6 +16,7 @@ from app.models import (
     KnownDevice,
     LoginSession,
     PasswordReset,
+    Patient,
     ProfileChange,
     RecoveryCode,
     SecondFactor,
@@ -29,12 +30,29 @@ from app.scheduling.status import AppointmentStatus
 ERASED = "Erased account"
 
 
-async def erase_patient(transaction: Transaction, user_id: UUID) -> None:
-    """Delete a patient's holds and the texts of the patient's appointments. The appointments themselves remain."""
-    own = Appointment.patient_id == user_id
+async def erase_patient(transaction: Transaction, patient_id: UUID, now: datetime) -> None:
+    """Delete a patient's holds, the texts of the appointments, and everything of the record except its id and dates.
+
+    The appointments themselves remain.
+    """
+    own = Appointment.patient_id == patient_id
     # A hold is not a visit, so no part of it has to be kept.
     await transaction.execute(delete(Appointment).where(own, Appointment.status == AppointmentStatus.PENDING))
     await transaction.execute(update(Appointment).where(own).values(reason=None, cancel_reason=None))
+    await transaction.execute(
+        update(Patient)
+        .where(Patient.id == patient_id)
+        .values(
+            name=ERASED,
+            name_key=search_key(ERASED),
+            birth_date=None,
+            phone=None,
+            email=None,
+            locale=None,
+            time_zone=None,
+            erased_at=now,
+        )
+    )
 
 
 async def erase_doctor(transaction: Transaction, user_id: UUID, now: datetime) -> None:

@@ -14,7 +14,7 @@ from app.db.database import Transaction
 from app.db.guards import insert_or_ignore
 from app.db.lifetimes import is_recent, is_unexpired
 from app.db.records import read_record
-from app.models import KnownDevice, PasswordReset, SecondFactor, User
+from app.models import KnownDevice, PasswordReset, Patient, SecondFactor, User
 from app.repositories.login_attempts import DEVICE_LIFETIME
 
 RESET_TOKEN_LIFETIME = timedelta(minutes=30)
@@ -208,13 +208,16 @@ async def delete_password_resets(transaction: Transaction, user_id: UUID) -> Non
 
 
 async def update_name(transaction: Transaction, user_id: UUID, name: str) -> UserRecord:
-    """Change the name of an account. Raises ``not_authenticated`` if it was erased while this waited."""
-    renamed = (
-        update(User).where(User.id == user_id, User.erased_at.is_(None)).values(name=name, name_key=search_key(name))
-    )
+    """Change the name of an account, and of its record if it is a patient's.
+
+    Raises ``not_authenticated`` if the account was erased while this waited.
+    """
+    values = {"name": name, "name_key": search_key(name)}
+    renamed = update(User).where(User.id == user_id, User.erased_at.is_(None)).values(values)
     row = (await transaction.execute(renamed.returning(*_RECORD.selected_columns))).one_or_none()
     if row is None:
         raise DomainError("not_authenticated")
+    await transaction.execute(update(Patient).where(Patient.user_id == user_id).values(values))
     return read_record(UserRecord, row)
 
 

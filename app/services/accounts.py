@@ -16,9 +16,10 @@ from app.core.settings import Settings
 from app.core.text import canonical_email
 from app.core.versions import check_version
 from app.db.database import Database, Transaction
-from app.repositories import doctors, login_attempts, sessions, users
+from app.repositories import doctors, login_attempts, patients, sessions, users
 from app.repositories.confirmations import confirm_email
 from app.repositories.doctors import DoctorRecord
+from app.repositories.patients import PatientRecord
 from app.repositories.users import RESET_TOKEN_LIFETIME, UserRecord
 from app.services.audit import Event, record
 from app.services.confirmation import count_message, list_if_confirmed
@@ -90,15 +91,17 @@ async def add_account(
     approved: bool,
     event: Event,
 ) -> None:
-    """Insert an account, with the public entry if it is a doctor's, and record ``event`` in the audit trail.
+    """Insert an account, with its entry as a doctor or its record as a patient.
 
-    Raises ``email_taken`` if the address has an account.
+    ``event`` is recorded in the audit trail. Raises ``email_taken`` if the address has an account.
     """
     now = user.created_at
     await users.insert_user(transaction, user, password_hash)
     if user.role is Role.DOCTOR:
         entry = DoctorRecord(user.id, user.name, specialty, time_zone)
         await doctors.insert_doctor(transaction, entry, approved_at=now if approved else None)
+    if user.role is Role.PATIENT:
+        await patients.insert_patient(transaction, PatientRecord(user.id, user.id, user.name, now))
     patient_id = user.id if user.role is Role.PATIENT else None
     done = replace(event, actor_id=user.id, actor_role=user.role, object_id=user.id, patient_id=patient_id)
     await record(transaction, done, now=now)

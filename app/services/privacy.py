@@ -159,6 +159,6 @@ async def erase(
         # that is committed later stays, without a name (ADR 0015).
         await users.lock_user(transaction, user_id)
         cancelled = await cancel_all(transaction, Scope(patient_id=user_id), now, by=by)
-        await erasure.erase_patient(transaction, user_id)
+        await erasure.erase_patient(transaction, user_id, now)
     await erasure.erase_user(transaction, user_id, now)
     return cancelled

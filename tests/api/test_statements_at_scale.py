@@ -23,6 +23,8 @@ SELECT md5('u' || n)::uuid, n, n, n, CASE WHEN n < 200 THEN 'doctor' ELSE 'patie
 FROM generate_series(0, 399) n;
 INSERT INTO doctors (id, time_zone, name_key)
 SELECT md5('u' || n)::uuid, 'UTC', n FROM generate_series(0, 199) n;
+INSERT INTO patients (id, user_id, name, name_key, created_at)
+SELECT id, id, name, name, created_at FROM users WHERE role = 'patient' AND password_hash = '';
 INSERT INTO appointments
   (id, doctor_id, patient_id, start_time, end_time, busy_start, busy_end, status, created_at)
 SELECT md5(d || ' ' || k)::uuid, CASE WHEN d = 0 THEN '{doctor}' ELSE md5('u' || d)::uuid END,
@@ -37,6 +39,8 @@ INSERT INTO users (id, email, email_canonical, name, role, password_hash, create
 SELECT printf('%032x', n), n, n, n, CASE WHEN n < 200 THEN 'doctor' ELSE 'patient' END, '',
   '2026-01-01 00:00:00.000000' FROM n WHERE n < 400;
 INSERT INTO doctors (id, time_zone, name_key) SELECT printf('%032x', n), 'UTC', n FROM n WHERE n < 200;
+INSERT INTO patients (id, user_id, name, name_key, created_at)
+SELECT id, id, name, name, created_at FROM users WHERE role = 'patient' AND password_hash = '';
 INSERT INTO appointments
   (id, doctor_id, patient_id, start_time, end_time, busy_start, busy_end, status, created_at)
 SELECT printf('%016x%016x', d.n + 1, k.n), CASE WHEN d.n = 0 THEN '{doctor}' ELSE printf('%032x', d.n) END,

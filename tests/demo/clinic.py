@@ -96,6 +96,7 @@ class DemoClinic:
         names: dict[Any, str] = {}
         for table, identity in (
             ("users", ["email"]),
+            ("patients", ["user_id"]),
             ("visit_types", ["doctor_id", "name"]),
             ("appointments", ["doctor_id", "patient_id", "created_at"]),
         ):

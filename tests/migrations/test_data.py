@@ -114,6 +114,45 @@ async def test_who_booked_is_unknown_for_earlier_appointments(engine: AsyncEngin
     assert await rows(engine, "SELECT count(*) FROM appointments") == [("2",)]
 
 
+async def test_patients_become_records_with_the_ids_of_their_accounts(engine: AsyncEngine) -> None:
+    await schema.upgrade(engine, "0001")
+    await run(engine, CLINIC)
+    await schema.upgrade(engine, "0026")
+    is_postgresql = engine.dialect.name == "postgresql"
+    stored_in = "SELECT pg_relation_filenode('appointments')"
+    file = await rows(engine, stored_in) if is_postgresql else []
+    await schema.upgrade(engine)
+    accounts = "SELECT id, id, name, name_key, created_at FROM users WHERE role = 'patient'"
+    assert await rows(engine, "SELECT id, user_id, name, name_key, created_at FROM patients") == await rows(
+        engine, accounts
+    )
+    if is_postgresql:
+        assert await rows(engine, stored_in) == file, "the table was written again, which blocks all requests"
+        unchecked = "SELECT conname FROM pg_constraint WHERE NOT convalidated"
+        assert await rows(engine, unchecked) == []
+    with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
+        await run(engine, f"UPDATE appointments SET patient_id = '{DOCTOR}'")
+    with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
+        await run(engine, "DELETE FROM patients")
+    await schema.downgrade(engine, "0026")
+    await run(engine, f"UPDATE appointments SET patient_id = '{DOCTOR}' WHERE status = 'cancelled'")
+    await schema.upgrade(engine)
+    assert await rows(engine, "SELECT count(*) FROM patients") == [("2",)], "one is a doctor who was a patient once"
+
+
+async def test_downgrade_that_would_delete_patients_is_refused(engine: AsyncEngine) -> None:
+    await schema.upgrade(engine)
+    await run(
+        engine,
+        "INSERT INTO patients (id, name, name_key, created_at) "
+        f"VALUES ('{PATIENT}', 'Ann', 'ann', '{{2026-01-01 00:00}}')",
+    )
+    with pytest.raises(RuntimeError, match="1 patients have no account"):
+        await schema.downgrade(engine, "0026")
+    assert await rows(engine, "SELECT name FROM patients") == [("Ann",)]
+    assert await rows(engine, "SELECT version_num FROM alembic_version") == [(schema.newest_revision(),)]
+
+
 async def test_append_only_audit_trail_is_dropped_with_its_table(engine: AsyncEngine) -> None:
     await schema.upgrade(engine)
     event = (

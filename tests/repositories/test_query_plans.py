@@ -109,6 +109,7 @@ SELECT gen_random_uuid(), n, n, 'Dr ' || md5(n::text), 'dr ' || md5(n::text), 'd
 FROM generate_series(1, 5000) AS n;
 INSERT INTO doctors (id, time_zone, name_key, specialty_key, approved_at)
 SELECT id, 'UTC', lower(name), 'specialty ' || email::int % 20, now() FROM users;
+INSERT INTO patients (id, user_id, name, name_key, created_at) SELECT id, id, name, name_key, created_at FROM users;
 INSERT INTO doctor_languages (language, doctor_id) SELECT 'es', id FROM users WHERE email::int % 3 = 0;
 INSERT INTO offers
   (id, language, doctor_id, specialty_key, visit_key, mode, minutes, ring_position, not_before, tie_break, known_until,

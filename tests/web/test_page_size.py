@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from sqlalchemy import insert, text
 
 from app.core.permissions import Role
-from app.models import Appointment, Doctor, User, VisitType
+from app.models import Appointment, Doctor, Patient, User, VisitType
 from app.models.search_offer import DoctorLanguage
 from app.scheduling.status import AppointmentStatus
 from app.scheduling.visits import VisitMode
@@ -60,6 +60,13 @@ async def fill(world: World, database_url: str) -> None:
                     "created_at": NOW,
                 }
                 for number, each in enumerate(people)
+            ],
+        )
+        await connection.execute(
+            insert(Patient),
+            [
+                {"id": each, "user_id": each, "name": "Wei Liu", "name_key": "wei liu", "created_at": NOW}
+                for each in people[DOCTORS:]
             ],
         )
         await connection.execute(
@@ -135,6 +142,7 @@ async def write_texts(database_url: str, name: str) -> None:
     async with open_engine(database_url) as engine, engine.begin() as connection:
         for table, changes in {
             "users": "name = :name",
+            "patients": "name = :name",
             "doctors": "bio = :bio, specialty = substr(coalesce(specialty_key, ''), 1, 3) || cast(:specialty AS text)",
             "visit_types": "name = :name",
             "appointments": "reason = :reason, cancel_reason = :reason",
