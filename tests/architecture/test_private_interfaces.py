@@ -11,8 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 OURS = ("app", "benchmarks", "migrations", "screenshots", "tests")
-SOURCES = [path for folder in OURS for path in (ROOT / folder).rglob("*.py")]
-NODES = {path.relative_to(ROOT).as_posix(): list(ast.walk(ast.parse(path.read_text()))) for path in SOURCES}
+SOURCES = [path.relative_to(ROOT).as_posix() for folder in OURS for path in (ROOT / folder).rglob("*.py")]
 CODE = re.compile(r"`([^`]*)`")
 ROWS = [
     [CODE.findall(cell) for cell in line.strip("| ").split(" | ")]
@@ -24,6 +23,11 @@ PUBLIC = {"_asdict", "_fields", "_make", "_mapping", "_replace"}
 """Documented attributes of named tuples and of SQLAlchemy's rows."""
 FOR_TYPE_CHECKERS = {"_typeshed"}
 """Modules that exist only for type checkers, which ship them."""
+
+
+@cache
+def list_nodes(path: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse((ROOT / path).read_text())))
 
 
 def is_private(name: str) -> bool:
@@ -86,7 +90,7 @@ def private_names_in(extended: type) -> frozenset[str]:
 def inherited_private_names(path: str) -> Iterator[str]:
     """The private attributes and methods that a class has in common with a class of a library that it extends."""
     module = import_module(path.removesuffix(".py").replace("/", "."))
-    for definition in NODES[path]:
+    for definition in list_nodes(path):
         if isinstance(definition, ast.ClassDef) and (extended := getattr(module, definition.name, None)):
             nodes = [node for node in ast.walk(definition) if not isinstance(node, ast.Name | ast.Constant)]
             used = set(filter(is_private, named_in(nodes)))
@@ -96,9 +100,9 @@ def inherited_private_names(path: str) -> Iterator[str]:
 
 
 def test_every_private_name_is_in_the_table() -> None:
-    ours = {name for nodes in NODES.values() for name in defined_in(nodes)}
-    used = {(name, path) for path, nodes in NODES.items() for name in foreign_private_names(nodes, ours)}
-    modules = [path for path in NODES if path.startswith("app/") and not path.endswith("__init__.py")]
+    ours = {name for path in SOURCES for name in defined_in(list_nodes(path))}
+    used = {(name, path) for path in SOURCES for name in foreign_private_names(list_nodes(path), ours)}
+    modules = [path for path in SOURCES if path.startswith("app/") and not path.endswith("__init__.py")]
     used |= {(name, path) for path in modules for name in inherited_private_names(path)}
     assert used == {
         (name, path)
@@ -115,7 +119,7 @@ def test_every_part_in_the_table_is_used_where_it_says() -> None:
         assert parts
         assert paths
         for path in paths:
-            named = set(named_in(NODES[path]))
+            named = set(named_in(list_nodes(path)))
             for part in parts:
                 assert named & {part, re.findall(r"\w+", part)[-1]}, f"{path} does not use {part}"
 
@@ -124,4 +128,4 @@ def test_every_test_in_the_table_exists() -> None:
     for parts, _, _, tests in ROWS:
         assert tests, parts
         for path, _, test in (each.partition("::") for each in tests):
-            assert test in set(defined_in(NODES[path])), f"{path} has no {test}"
+            assert test in set(defined_in(list_nodes(path))), f"{path} has no {test}"

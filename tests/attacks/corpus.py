@@ -6,7 +6,6 @@ computed when it is sent.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -92,19 +91,20 @@ def read(name: str) -> Any:
 
 
 @cache
-def described_cases() -> Mapping[str, tuple[Case, ...]]:
-    """Return the cases of every file but ``raw.yml``, by the theme and the name of their description."""
-    found = {
-        f"{path.stem}, {described['name']}": tuple(_expand(path.stem, described))
+def read_descriptions() -> Mapping[str, tuple[str, Mapping[str, Any]]]:
+    """Return the theme and the description of the cases of every file but ``raw.yml``, by both names."""
+    return {
+        f"{path.stem}, {described['name']}": (path.stem, described)
         for path in sorted(HERE.glob("*.yml"))
         if path.stem != "raw"
         for described in read(path.name)["cases"]
     }
-    repeated = [
-        name for name, count in Counter(case.id for each in found.values() for case in each).items() if count > 1
-    ]
-    assert not repeated
-    return found
+
+
+def expand(description: str) -> tuple[Case, ...]:
+    """Return the cases of a description."""
+    theme, described = read_descriptions()[description]
+    return tuple(_expand(theme, described))
 
 
 def as_list(value: Any) -> list[Any]:

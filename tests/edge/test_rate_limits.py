@@ -22,8 +22,9 @@ from app.edge.rate_limits import UNLIMITED_PATHS, credential_routes
 from app.http.routes import list_dependencies
 from tests.databases import settings_for
 from tests.edge.conftest import Start, client_of
+from tests.openapi import read_document
 from tests.people import Person, assert_problem
-from tests.routing import OPEN_TO_ALL, assemble, get_caller, list_all_routes, list_operations
+from tests.routing import OPEN_TO_ALL, get_caller, list_all_routes, list_operations
 
 
 def assert_refused(response: httpx2.Response) -> None:
@@ -131,7 +132,7 @@ def must_be_limited(route: APIRoute) -> bool:
 
 def takes_secret(route: APIRoute) -> bool:
     """Return whether the OpenAPI document says that the body contains something that is never shown."""
-    document = assemble().openapi()
+    document = read_document()
     content = document["paths"].get(route.path, {}).get("post", {}).get("requestBody", {}).get("content", {})
     names = [each["schema"]["$ref"].rpartition("/")[2] for each in content.values()]
     return any('"writeOnly": true' in json.dumps(document["components"]["schemas"][name]) for name in names)
