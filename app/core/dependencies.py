@@ -282,7 +282,7 @@ HoldingActor = Annotated[Actor, Depends(require(Permission.BOOK_ONLINE))]
 BookingActor = Annotated[Actor, Depends(require(Permission.BOOK_ONLINE, booking=True))]
 """A ``HoldingActor`` with a confirmed email address, if the settings require one."""
 CalendarActor = Annotated[Actor, Depends(require(Permission.SEE_OWN_CALENDAR))]
-RebookingActor = Annotated[Actor, Depends(require(Permission.CHANGE_FOR_PATIENTS))]
+ChangeForPatientsActor = Annotated[Actor, Depends(require(Permission.CHANGE_FOR_PATIENTS))]
 AttendanceActor = Annotated[Actor, Depends(require(Permission.RECORD_ATTENDANCE))]
 HoursActor = Annotated[Actor, Depends(require(Permission.SET_OWN_HOURS))]
 VisitTypesActor = Annotated[Actor, Depends(require(Permission.SET_OWN_VISIT_TYPES))]
@@ -338,7 +338,7 @@ FreshActor = Annotated[Actor, Depends(require_fresh(None))]
 """An ``AnyActor`` who has logged in within the last ten minutes."""
 FreshAccountActor = Annotated[Actor, Depends(require_fresh(None, setting_up=True))]
 """An ``AccountActor`` who has logged in within the last ten minutes."""
-# These have logged in within the last ten minutes, too.
+# For decisions about other people (`require_deciding`): these callers have logged in within the last ten minutes.
 DecidingActor = Annotated[Actor, Depends(require_deciding(Permission.ADMINISTER_ACCOUNTS))]
 InvitingActor = Annotated[Actor, Depends(require_deciding(Permission.INVITE_DOCTORS))]
 SuspendedDoctorsActor = Annotated[Actor, Depends(require_deciding(Permission.CANCEL_FOR_SUSPENDED_DOCTORS))]

@@ -26,13 +26,15 @@ class Permission(StrEnum):
     CHANGE_ONLINE = "move and cancel their own visits online"
     SEE_OWN_CALENDAR = "see the day, the week and the visits of their own calendar"
     CHANGE_FOR_PATIENTS = "move and cancel for patients in their own calendar"
-    CHANGE_AFTER_DEADLINE = "cancel after the doctor's deadline"
-    RECORD_ATTENDANCE = "record arrivals and outcomes, and undo them"
+    CHANGE_AFTER_DEADLINE = "move and cancel after the doctor's deadline"
+    RECORD_ATTENDANCE = "record arrivals and outcomes, and undo changes of status"
     SET_OWN_HOURS = "set their own hours and time off"
     SET_OWN_VISIT_TYPES = "set their own visit types"
     EDIT_OWN_PROFILE = "edit their own public profile"
     SEE_ACCOUNTS = "see accounts and changes of profiles"
-    ADMINISTER_ACCOUNTS = "approve, suspend, reinstate and erase accounts, and review profiles"
+    ADMINISTER_ACCOUNTS = (
+        "approve, suspend, reinstate and erase accounts, end their sessions, remove second factors, and review profiles"
+    )
     INVITE_DOCTORS = "invite doctors"
     CANCEL_FOR_SUSPENDED_DOCTORS = "see and cancel upcoming visits of suspended doctors"
     BREAK_GLASS = "see the visits of a patient by emergency access"
@@ -125,9 +127,17 @@ class Scope:
 
 
 def scope_of(actor: Actor) -> Scope:
-    """Return the visits that the actor may see as their own."""
+    """Return the visits that the actor may see."""
     # Administrators see visits only by emergency access, or those of a suspended doctor (ADR 0045).
     return Scope(
         doctor_id=actor.id if actor.may(Permission.SEE_OWN_CALENDAR) else None,
         patient_id=actor.id if actor.may(Permission.SEE_OWN_VISITS) else None,
+    )
+
+
+def scope_to_change(actor: Actor) -> Scope:
+    """Return the visits that the actor may move and cancel."""
+    return Scope(
+        doctor_id=actor.id if actor.may(Permission.CHANGE_FOR_PATIENTS) else None,
+        patient_id=actor.id if actor.may(Permission.CHANGE_ONLINE) else None,
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.core.dependencies import CalendarActor, DbTransaction, Now, RebookingActor
+from app.core.dependencies import CalendarActor, ChangeForPatientsActor, DbTransaction, Now
 from app.http.audit import Audit
 from app.http.idempotency import Idempotent
 from app.http.paging import APPOINTMENT_CURSOR, LINK_HEADER, cut_page, read_appointment_cursor
@@ -67,7 +67,12 @@ async def list_clock_changes(
     ),
 )
 async def settle_clock_changes(
-    body: wire.Settlement, actor: RebookingActor, transaction: DbTransaction, now: Now, trail: Audit, _: Idempotent
+    body: wire.Settlement,
+    actor: ChangeForPatientsActor,
+    transaction: DbTransaction,
+    now: Now,
+    trail: Audit,
+    _: Idempotent,
 ) -> wire.Settled:
     """Settle visits whose local time differs from the agreed one.
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.core.errors import DomainError
-from app.core.permissions import Actor, Permission, Scope, scope_of
+from app.core.permissions import Actor, Permission, Scope, scope_to_change
 from app.db.database import Transaction
 from app.repositories import appointment_versions, appointments, bookings, users
 from app.repositories.appointments import AppointmentRecord, ChangedAppointment
@@ -26,12 +26,13 @@ async def cancel_appointment(
     scope: Scope | None = None,
     now: datetime,
 ) -> AppointmentRecord:
-    """Cancel an appointment of the scope; by default, one that the actor may see.
+    """Cancel an appointment of the scope; by default, one that the actor may change.
 
     Cancelling again changes nothing and returns the same. Raises the codes of ``check_change``.
     """
     # Only the row is locked, not the calendars: a cancellation occupies no time, so it cannot deadlock.
-    before = await appointments.get_appointment(transaction, scope or scope_of(actor), appointment_id, for_update=True)
+    scope = scope_to_change(actor) if scope is None else scope
+    before = await appointments.get_appointment(transaction, scope, appointment_id, for_update=True)
     # Before the version is compared, so that a client that repeats a cancellation does not get an error.
     if before.status is AppointmentStatus.CANCELLED:
         return before
@@ -68,9 +69,10 @@ async def advance_appointment(
 ) -> AppointmentRecord:
     """Record that the patient has arrived, that the visit is complete, or that the patient did not come.
 
-    Raises the codes of ``check_change``.
+    Raises ``not_found`` if the appointment is not in the actor's calendar, and the codes of ``check_change``.
     """
-    before = await appointments.get_appointment(transaction, scope_of(actor), appointment_id, for_update=True)
+    scope = Scope(doctor_id=actor.id)
+    before = await appointments.get_appointment(transaction, scope, appointment_id, for_update=True)
     check_change(action, before, actor, versions, now)
     return await _change(transaction, before, action, actor.id, now)
 
@@ -83,7 +85,7 @@ async def undo_status_change(
     versions: frozenset[int] | None = None,
     now: datetime,
 ) -> AppointmentRecord:
-    """Undo the last change of the status of an appointment that the actor may see, as a new version.
+    """Undo the last change of the status of an appointment in the actor's calendar, as a new version.
 
     An arrival returns to ``booked``, an outcome to the status before it; there is no redo. The visit had been agreed,
     so the booking rules are not checked again. Its time must be free, though.
@@ -92,7 +94,7 @@ async def undo_status_change(
     cancelled the visit, or if the patient's account has been erased; ``too_late`` after the day (see ``check_undo``);
     and ``version_mismatch``.
     """
-    scope = scope_of(actor)
+    scope = Scope(doctor_id=actor.id)
     seen = await appointments.get_appointment(transaction, scope, appointment_id)
     # Lock the account first. An erasure also locks the account before it cancels appointments.
     await users.lock_user(transaction, seen.patient_id)

@@ -7,7 +7,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.core.errors import DomainError, invalid_field
-from app.core.permissions import Actor, Permission, scope_of
+from app.core.permissions import Actor, Permission, scope_to_change
 from app.db.database import Transaction
 from app.repositories import appointments, bookings, doctors
 from app.repositories.appointments import AppointmentRecord, Reference
@@ -204,13 +204,13 @@ async def reschedule_appointment(
     versions: frozenset[int] | None,
     now: datetime,
 ) -> AppointmentRecord:
-    """Move an appointment that the actor may see. It keeps its id. Moving it to its current start changes nothing.
+    """Move an appointment that the actor may change. It keeps its id. A move to its current start changes nothing.
 
     Unless ``visit_type_id`` names another visit type, it keeps its visit type and its length. If the new time is not
     available, the appointment keeps its old time. Raises the codes that ``book_appointment`` and ``check_change``
     raise, and ``doctor_unavailable`` for a patient of a doctor who can no longer be booked.
     """
-    scope = scope_of(actor)
+    scope = scope_to_change(actor)
     seen = await appointments.get_appointment(transaction, scope, appointment_id)
     # The calendars before any row: patients who swap slots would otherwise wait for each other in a circle (ADR 0010).
     await bookings.lock_calendars(transaction, seen.doctor_id, seen.patient_id)

@@ -19,7 +19,7 @@ AREAS = {
     "GET /practice/hours": "HoursPage",
     "POST /practice/hours": "HoursPage",
     "GET /practice/hours/clock-changes": "CalendarPage",
-    "POST /practice/hours/clock-changes": "RebookingPage",
+    "POST /practice/hours/clock-changes": "ChangeForPatientsPage",
     "GET /practice/hours/conflicts": "CalendarPage",
     "GET /practice/hours/explain": "CalendarPage",
     "GET /practice/profile": "ProfilePage",
@@ -48,9 +48,9 @@ EXCEPTIONS = {
     # Before a patient or a doctor moves or cancels a visit.
     "GET /my/appointments/{appointment_id}/cancel": "ChangeOwnVisitPage",
     "GET /my/appointments/{appointment_id}/move": "ChangeOwnVisitPage",
-    "GET /practice/visits/{appointment_id}/move": "RebookingPage",
-    "POST /practice/visits/{appointment_id}/move": "RebookingPage",
-    "POST /practice/visits/{appointment_id}/cancel": "RebookingPage",
+    "GET /practice/visits/{appointment_id}/move": "ChangeForPatientsPage",
+    "POST /practice/visits/{appointment_id}/move": "ChangeForPatientsPage",
+    "POST /practice/visits/{appointment_id}/cancel": "ChangeForPatientsPage",
     # Cancelling an invitation grants nothing.
     "POST /office/invitations/{invitation_id}/cancel": "InvitationsPage",
     # Visits of patients, shown to an administrator.

@@ -18,7 +18,7 @@ CALLERS: dict[str, set[str]] = {
     "fresh": {"FreshActor"},
     "any": {"AnyActor"},
     "booking patients": {"BookingActor"},
-    "doctors": {"CalendarActor", "HoursActor", "ProfileActor", "RebookingActor", "VisitTypesActor"},
+    "doctors": {"CalendarActor", "HoursActor", "ProfileActor", "ChangeForPatientsActor", "VisitTypesActor"},
     "admins": {"AccountsActor", "AuditTrailActor", "InvitationsActor"},
     "fresh admins": {"BreakGlassActor", "DecidingActor", "InvitingActor", "SuspendedDoctorsActor"},
     "parties": {"AnyActor"},

@@ -16,7 +16,7 @@ from app.scheduling.zones import KeptTime
 from app.schemas.fields import Body, Cursor
 from app.services import clock_changes
 from app.services.clock_changes import Settled
-from app.web.kit.auth import CalendarPage, RebookingPage
+from app.web.kit.auth import CalendarPage, ChangeForPatientsPage
 from app.web.kit.error_texts import explain
 from app.web.kit.forms import SentForm
 from app.web.kit.lists import MAX_LISTED, cut_list
@@ -51,7 +51,7 @@ async def list_clock_changes(
 
 @router.post(PATH)
 async def settle_clock_changes(
-    page: RebookingPage,
+    page: ChangeForPatientsPage,
     form: SentForm,
     transaction: DbTransaction,
     now: Now,

@@ -21,7 +21,7 @@ from app.scheduling.zones import day_of, day_span
 from app.schemas.fields import Body, Instant, Note
 from app.services import appointment_status, booking, slots
 from app.web.doctor.calendar import STATUSES, Day, day_page, possible_actions
-from app.web.kit.auth import AttendancePage, CalendarPage, RebookingPage
+from app.web.kit.auth import AttendancePage, CalendarPage, ChangeForPatientsPage
 from app.web.kit.drafts import restore
 from app.web.kit.error_texts import explain
 from app.web.kit.forms import AppointmentVersion, Form, Once, RefusedForm, SentForm, refuse
@@ -115,7 +115,7 @@ async def undo_status_change(
 
 @router.post("/practice/visits/{appointment_id:uuid}/cancel")
 async def cancel_appointment(
-    page: RebookingPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
+    page: ChangeForPatientsPage, appointment_id: UUID, form: SentForm, transaction: DbTransaction, trail: Audit, _: Once
 ) -> Response:
     """Cancel the visit, optionally with a reason for the patient."""
     async with _changing(page, appointment_id, form, transaction, trail):
@@ -133,7 +133,7 @@ async def cancel_appointment(
 
 @router.get("/practice/visits/{appointment_id:uuid}/move")
 async def show_free_times(
-    page: RebookingPage,
+    page: ChangeForPatientsPage,
     appointment_id: UUID,
     transaction: DbTransaction,
     search_time: SearchTime,
@@ -154,7 +154,7 @@ async def show_free_times(
 
 @router.post("/practice/visits/{appointment_id:uuid}/move")
 async def reschedule_appointment(
-    page: RebookingPage,
+    page: ChangeForPatientsPage,
     appointment_id: UUID,
     form: SentForm,
     transaction: DbTransaction,

@@ -131,7 +131,7 @@ BookingPage = Annotated[
 OwnVisitsPage = Annotated[SignedInPage, Depends(_page_for(Permission.SEE_OWN_VISITS))]
 ChangeOwnVisitPage = Annotated[SignedInPage, Depends(_page_for(Permission.CHANGE_ONLINE))]
 CalendarPage = Annotated[SignedInPage, Depends(_page_for(Permission.SEE_OWN_CALENDAR))]
-RebookingPage = Annotated[SignedInPage, Depends(_page_for(Permission.CHANGE_FOR_PATIENTS))]
+ChangeForPatientsPage = Annotated[SignedInPage, Depends(_page_for(Permission.CHANGE_FOR_PATIENTS))]
 AttendancePage = Annotated[SignedInPage, Depends(_page_for(Permission.RECORD_ATTENDANCE))]
 HoursPage = Annotated[SignedInPage, Depends(_page_for(Permission.SET_OWN_HOURS))]
 VisitTypesPage = Annotated[SignedInPage, Depends(_page_for(Permission.SET_OWN_VISIT_TYPES))]
@@ -149,7 +149,7 @@ FreshPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(None, find=fi
 """An ``AnyPage`` for users who have signed in within the last ten minutes."""
 FreshAccountPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(None, setting_up=True, find=find_visitor)))]
 """An ``AccountPage`` for users who have signed in within the last ten minutes."""
-# For users who have signed in within the last ten minutes.
+# For decisions about other people (`require_deciding`): these users have signed in within the last ten minutes.
 DecidingPage = Annotated[SignedInPage, Depends(_deciding_page(Permission.ADMINISTER_ACCOUNTS))]
 InvitingPage = Annotated[SignedInPage, Depends(_deciding_page(Permission.INVITE_DOCTORS))]
 SuspendedDoctorsPage = Annotated[SignedInPage, Depends(_deciding_page(Permission.CANCEL_FOR_SUSPENDED_DOCTORS))]
