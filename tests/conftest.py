@@ -50,8 +50,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 SLOW = {"concurrency", "demo", "fuzz", "stateful"}
 """The directories with tests that only ``make test-all`` runs, like those with a browser and those marked as slow."""
 
-UNMEASURED = {"access", "architecture", "attacks", "demo", "docs", "edge", "fuzz"}
-"""The directories whose tests need not be measured to reach every branch."""
+MEASURED = {"api", "cli", "jobs", "scheduling", "search", "services"} | {
+    f"test_{page}.py"
+    for page in (
+        "outdated_forms",
+        "repeated_forms",
+        "sign_in_code",
+        "unavailable_doctor",
+        "unavailable_doctor_booking",
+        "visit_lengths",
+    )
+}
+"""The directories, and the modules of ``tests/web``, whose tests together reach every branch."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -79,11 +89,10 @@ def _directory(item: pytest.Item) -> str:
 
 
 def _is_measured(item: pytest.Item) -> bool:
-    directory = _directory(item)
-    if directory in UNMEASURED or "browser" in getattr(item, "fixturenames", ()):
+    if MEASURED.isdisjoint({_directory(item), item.path.name}) or item.get_closest_marker("slow"):
         return False
     # Some branches are reached only if transactions run at the same time, which SQLite does not allow.
-    return "postgresql" not in item.name or directory == "services" or "races" in item.path.name
+    return "postgresql" not in item.name or _directory(item) == "services" or "races" in item.path.name
 
 
 @pytest.hookimpl(optionalhook=True)  # .ci/mutation runs without pytest-xdist
