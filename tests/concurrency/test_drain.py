@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import signal
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -40,7 +39,7 @@ async def test_sigterm_under_load_loses_no_request(database_url: str) -> None:
                 if status == 201:
                     acknowledged.add(json.loads(body)["id"])
                     if len(acknowledged) == 40:
-                        server.process.send_signal(signal.SIGTERM)
+                        server.process.terminate()
                 elif status is None:
                     unanswered += 1
                 else:
@@ -48,7 +47,7 @@ async def test_sigterm_under_load_loses_no_request(database_url: str) -> None:
 
         await asyncio.gather(*map(keep_booking, patients))
         # The graceful shutdown takes up to eight seconds, and some seconds may pass before it starts.
-        await asyncio.to_thread(server.process.wait, 15)
+        await asyncio.to_thread(server.process.join, 15)
     assert unanswered > 0
     async with open_engine(database_url) as engine, Database(engine).read() as transaction:
         found = {str(each).replace("-", "") for each in await transaction.scalars(text("SELECT id FROM appointments"))}

@@ -36,7 +36,8 @@ async def test_failed_start_prints_one_line(tmp_path: Path, change: str | None, 
             await transaction.execute(text(change))
     with (tmp_path / "stderr").open("wb") as stderr:
         process = Server(url, stderr).process
-        assert await asyncio.to_thread(process.wait, 60) == 3
+        await asyncio.to_thread(process.join, 60)
+        assert process.exitcode == 3
     reason, end = (tmp_path / "stderr").read_text().splitlines()
     assert reason.startswith(expected)
     assert end == "Application startup failed. Exiting."
