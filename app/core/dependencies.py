@@ -281,6 +281,7 @@ Viewer = Annotated[Actor | None, Depends(find_caller)]
 HoldingActor = Annotated[Actor, Depends(require(Permission.BOOK_ONLINE))]
 BookingActor = Annotated[Actor, Depends(require(Permission.BOOK_ONLINE, booking=True))]
 """A ``HoldingActor`` with a confirmed email address, if the settings require one."""
+OwnRecordActor = Annotated[Actor, Depends(require(Permission.EDIT_OWN_RECORD))]
 CalendarActor = Annotated[Actor, Depends(require(Permission.SEE_OWN_CALENDAR))]
 ChangeForPatientsActor = Annotated[Actor, Depends(require(Permission.CHANGE_FOR_PATIENTS))]
 AttendanceActor = Annotated[Actor, Depends(require(Permission.RECORD_ATTENDANCE))]

@@ -24,6 +24,7 @@ class Permission(StrEnum):
     BOOK_ONLINE = "hold and book a time online"
     SEE_OWN_VISITS = "see their own visits as a patient"
     CHANGE_ONLINE = "move and cancel their own visits online"
+    EDIT_OWN_RECORD = "see and edit their own record as a patient"
     SEE_OWN_CALENDAR = "see the day, the week and the visits of their own calendar"
     CHANGE_FOR_PATIENTS = "move and cancel for patients in their own calendar"
     CHANGE_AFTER_DEADLINE = "move and cancel after the doctor's deadline"
@@ -43,7 +44,14 @@ class Permission(StrEnum):
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
-        Role.PATIENT: frozenset({Permission.BOOK_ONLINE, Permission.SEE_OWN_VISITS, Permission.CHANGE_ONLINE}),
+        Role.PATIENT: frozenset(
+            {
+                Permission.BOOK_ONLINE,
+                Permission.SEE_OWN_VISITS,
+                Permission.CHANGE_ONLINE,
+                Permission.EDIT_OWN_RECORD,
+            }
+        ),
         Role.DOCTOR: frozenset(
             {
                 Permission.SEE_OWN_CALENDAR,

@@ -18,6 +18,7 @@ from app.schemas import privacy, schedule, slots
 from app.schemas.accounts import SecondFactor, Session, User
 from app.schemas.appointments import Appointment, Version
 from app.schemas.doctors import Doctor, PendingChange
+from app.schemas.patients import Patient
 from app.services.conflicts import Affected
 from app.services.privacy import Export, Practice
 
@@ -87,6 +88,7 @@ def represent_export(found: Export, actor: Actor, now: datetime) -> privacy.Expo
             )
             for each in found.appointments
         ],
+        record=found.record and Patient.model_validate(found.record),
         practice=_practice(actor.id, found.practice) if found.practice else None,
         access=[privacy.Access.model_validate(each) for each in found.access],
     )

@@ -1,15 +1,17 @@
 """Records of patients. A patient's name is also that of their account, if they have one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select, update
 
 from app.core.text import search_key
 from app.db.database import Transaction
-from app.models import Patient
+from app.db.records import read_record
+from app.models import Patient, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class PatientRecord:
     phone: str | None = None
     """In the format E.164."""
     email: str | None = None
-    """Of a patient without an account."""
+    """That of the account, if the patient has one."""
     locale: str | None = None
     time_zone: str | None = None
 
@@ -47,14 +49,14 @@ _RECORD = select(
     Patient.created_at,
     Patient.birth_date,
     Patient.phone,
-    Patient.email,
+    func.coalesce(Patient.email, User.email).label("email"),
     Patient.locale,
     Patient.time_zone,
-)
+).outerjoin(User, User.id == Patient.user_id)
 
 
 async def insert_patient(transaction: Transaction, patient: PatientRecord) -> None:
-    """Insert a record."""
+    """Insert a record. The address of a patient with an account is not stored: it is that of the account."""
     await transaction.execute(
         insert(Patient).values(
             id=patient.id,
@@ -63,9 +65,21 @@ async def insert_patient(transaction: Transaction, patient: PatientRecord) -> No
             name_key=search_key(patient.name),
             birth_date=patient.birth_date,
             phone=patient.phone,
-            email=patient.email,
+            email=None if patient.user_id else patient.email,
             locale=patient.locale,
             time_zone=patient.time_zone,
             created_at=patient.created_at,
         )
     )
+
+
+async def get_patient(transaction: Transaction, patient_id: UUID) -> PatientRecord:
+    """Return the record of a patient, which must exist."""
+    row = (await transaction.execute(_RECORD.where(Patient.id == patient_id))).one()
+    return read_record(PatientRecord, row)
+
+
+async def update_patient(transaction: Transaction, patient_id: UUID, changes: Mapping[str, Any]) -> None:
+    """Change fields of a record, except the name, which ``users.update_name`` changes."""
+    if changes:
+        await transaction.execute(update(Patient).where(Patient.id == patient_id).values(changes))

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
+import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
     AfterValidator,
@@ -174,6 +175,17 @@ def _read_email_if_it_is_one(text: str) -> str:
         return text
 
 
+def _read_phone(text: str) -> str:
+    try:
+        number = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException:
+        raise field_error("phone_format") from None
+    # Not `is_valid_number`: it would refuse numbers of ranges that are newer than the installed library.
+    if number.extension or not phonenumbers.is_possible_number(number):
+        raise field_error("phone_format")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
 def _find_zone(name: str) -> str:
     if name not in TIME_ZONES:
         raise field_error("unknown_time_zone")
@@ -224,6 +236,15 @@ Email = Annotated[
     WithJsonSchema({"type": "string", "format": "email", "maxLength": EMAIL_LENGTH, "examples": ["ann@example.com"]}),
 ]
 """An email address, as it was typed. Its syntax is checked; whether mail can be delivered is not."""
+
+Phone = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=40),
+    AfterValidator(_refuse_unsafe),
+    AfterValidator(_read_phone),
+    WithJsonSchema({"type": "string", "maxLength": 40, "examples": ["+44 20 7183 8750"]}),
+]
+"""A telephone number with its country code. The value is in the format E.164."""
 
 LoginName = Annotated[
     str,

@@ -10,6 +10,7 @@ from app.schemas.accounts import SecondFactor, Session, User
 from app.schemas.appointments import VISIT, Appointment, Version
 from app.schemas.doctors import Doctor, PendingChange
 from app.schemas.fields import AMARA, ANN, ResponseBody, example
+from app.schemas.patients import Patient
 from app.schemas.schedule import Availability, TimeOff
 from app.schemas.slots import VisitType
 
@@ -69,6 +70,7 @@ class Export(ResponseBody):
     known_devices: list[KnownDevice] = Field(description="The devices from which you have logged in, latest first.")
     second_factor: SecondFactor
     appointments: list[ExportedAppointment] = Field(description="For patients.")
+    record: Patient | None = Field(description="For patients: the record with the contact data.")
     practice: Practice | None = Field(description="For doctors.")
     access: list[Access] = Field(
         description="For patients: who has seen or changed your data before this export, oldest first."
@@ -88,6 +90,7 @@ class Export(ResponseBody):
         known_devices=[{"last_at": "2026-12-01T08:00:00Z"}],
         second_factor={"enabled": False, "recovery_codes_left": 0},
         appointments=[],
+        record=None,
         practice=None,
         access=[],
     )

@@ -16,6 +16,7 @@ from app.repositories import (
     doctors,
     erasure,
     login_attempts,
+    patients,
     sessions,
     time_off,
     users,
@@ -27,6 +28,7 @@ from app.repositories.audit import AuditRecord
 from app.repositories.availabilities import AvailabilityRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.login_attempts import KnownDeviceRecord
+from app.repositories.patients import PatientRecord
 from app.repositories.profile_changes import ProfileChangeRecord, get_profile_review
 from app.repositories.sessions import SessionRecord
 from app.repositories.time_off import TimeOffRecord
@@ -63,6 +65,8 @@ class Export:
     appointments: Sequence[AppointmentRecord]
     versions: dict[UUID, list[VersionRecord]]
     """The history of each appointment by its id, oldest first."""
+    record: PatientRecord | None
+    """The record of a patient."""
     practice: Practice | None
     access: Sequence[AuditRecord]
     """Who did what with the data of a patient, oldest first."""
@@ -93,6 +97,7 @@ async def export(transaction: Transaction, actor: Actor, now: datetime) -> Expor
         await second_factor.get_status(transaction, actor),
         booked,
         versions,
+        await patients.get_patient(transaction, user_id) if account.role is Role.PATIENT else None,
         practice,
         await _list_access(transaction, user_id),
     )

@@ -1,6 +1,7 @@
 """The routers of all pages, in the order in which requests are matched against them."""
 
 from app.web.account import (
+    contact_details,
     email_confirmation,
     invitation,
     preferences,
@@ -40,6 +41,7 @@ PAGE_ROUTERS = [
         booking,
         appointments,
         settings,
+        contact_details,
         email_confirmation,
         second_factor,
         day,

@@ -12,6 +12,8 @@ AREAS = {
     "GET /my/account": "AccountPage",
     "POST /my/account": "AccountPage",
     "POST /my/account/second-factor": "FreshAccountPage",
+    "GET /my/account/details": "OwnRecordPage",
+    "POST /my/account/details": "OwnRecordPage",
     "GET /practice/day": "CalendarPage",
     "GET /practice/week": "CalendarPage",
     "GET /practice/visits/": "CalendarPage",

@@ -17,7 +17,7 @@ CALLERS: dict[str, set[str]] = {
     "fresh account": {"FreshAccountActor"},
     "fresh": {"FreshActor"},
     "any": {"AnyActor"},
-    "booking patients": {"BookingActor"},
+    "patients": {"BookingActor", "OwnRecordActor"},
     "doctors": {"CalendarActor", "HoursActor", "ProfileActor", "ChangeForPatientsActor", "VisitTypesActor"},
     "admins": {"AccountsActor", "AuditTrailActor", "InvitationsActor"},
     "fresh admins": {"BreakGlassActor", "DecidingActor", "InvitingActor", "SuspendedDoctorsActor"},

@@ -52,6 +52,7 @@ PAGES: Table = {
         (PATIENT, "/my/appointments/{visit}/move?start=2026-12-11T15:00:00Z"),
     ],
     "/my/account": [(PATIENT, "/my/account"), (DOCTOR, "/my/account")],
+    "/my/account/details": [(PATIENT, "/my/account/details")],
     "/confirm-email": [(PATIENT, "/confirm-email"), (DOCTOR, "/confirm-email?token=abc&next=/my/account")],
     "/my/account/password": [(PATIENT, "/my/account/password")],
     "/my/account/sessions": [(PATIENT, "/my/account/sessions")],

@@ -144,6 +144,7 @@ async def send_forms_of_accounts(
     patient = visitor.world.people[PATIENT]
     await visitor.enter(PATIENT)
     await send("/my/account", "/my/account", name="Mo Haddad")
+    await send("/my/account/details", "/my/account/details", phone="+44 20 7183 8750", birth_date="1990-05-17")
     await send("/confirm-email/resend", "/confirm-email")
     await send("/confirm-email", "/confirm-email", token=read_token(confirmations[-1]))
     new = await send(SECOND_FACTOR, SECOND_FACTOR)

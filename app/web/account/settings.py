@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from app.adapters.mail import password_changed_mail
 from app.core.dependencies import DbTransaction, Hashing, Now, RequestClient
 from app.core.errors import DomainError
+from app.core.permissions import Permission
 from app.core.versions import content_version
 from app.http.after_response import send_after_response
 from app.http.audit import Audit
@@ -83,6 +84,7 @@ async def _content(page: SignedInPage, transaction: DbTransaction) -> dict[str, 
     return {
         "user": user,
         "wanted_name": await get_wanted_name(transaction, user),
+        "is_patient": page.actor.may(Permission.EDIT_OWN_RECORD),
         "factor": await second_factor.get_status(transaction, page.actor),
     }
 

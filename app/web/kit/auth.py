@@ -130,6 +130,7 @@ BookingPage = Annotated[
 """A ``HoldingPage`` for users with a confirmed email address, if the settings require one."""
 OwnVisitsPage = Annotated[SignedInPage, Depends(_page_for(Permission.SEE_OWN_VISITS))]
 ChangeOwnVisitPage = Annotated[SignedInPage, Depends(_page_for(Permission.CHANGE_ONLINE))]
+OwnRecordPage = Annotated[SignedInPage, Depends(_page_for(Permission.EDIT_OWN_RECORD))]
 CalendarPage = Annotated[SignedInPage, Depends(_page_for(Permission.SEE_OWN_CALENDAR))]
 ChangeForPatientsPage = Annotated[SignedInPage, Depends(_page_for(Permission.CHANGE_FOR_PATIENTS))]
 AttendancePage = Annotated[SignedInPage, Depends(_page_for(Permission.RECORD_ATTENDANCE))]

@@ -129,6 +129,8 @@ FIELD_TEXTS: Mapping[str, str] = {
     "overlaps_earlier_window": N_("Two periods overlap here. Change one of them."),
     "empty_window": N_("The start and the end must be different."),
     "in_the_past": N_("This day is in the past. Choose a later day."),
+    "in_the_future": N_("This day is in the future. Choose an earlier day."),
+    "phone_format": N_("Enter the number with its country code, like +44 20 7183 8750."),
     "before_valid_from": N_("The last day must not be before the first day."),
     "with_valid_to": N_("Leave the last day empty to replace all hours planned for later."),
     "after_start": N_("The end must be after the start."),

@@ -1,0 +1,44 @@
+"""Requests and responses for the records of patients."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from app.schemas.fields import ANN, Changes, Language, LocalDate, Name, Phone, ResponseBody, TimeZone, absent, example
+
+
+class Patient(ResponseBody):
+    """The record of a patient."""
+
+    id: UUID
+    name: str
+    birth_date: date | None
+    phone: str | None = Field(description="In the format E.164.")
+    email: str | None = Field(description="The address of the account, if the patient has one.")
+    locale: str | None = Field(description="The language in which to write to the patient, as a BCP 47 tag.")
+    time_zone: str | None = Field(description="The zone in which to tell the patient times, as an IANA name.")
+    created_at: datetime
+
+    model_config = example(
+        id=ANN,
+        name="Ann Lee",
+        birth_date="1990-05-17",
+        phone="+442071838750",
+        email="ann@example.com",
+        locale="en-GB",
+        time_zone="Europe/London",
+        created_at="2026-11-30T08:00:00Z",
+    )
+
+
+class PatientChanges(Changes):
+    """Changes of a record. Fields that are left out stay as they are; null clears them."""
+
+    name: Name = absent()
+    birth_date: LocalDate | None = None
+    phone: Phone | None = None
+    locale: Language | None = None
+    time_zone: TimeZone | None = None
+
+    model_config = example(phone="+44 20 7183 8750", birth_date="1990-05-17")
