@@ -30,7 +30,7 @@ from benchmarks.databases import SHARED_BUFFERS, Connection, as_text, connect_to
 from tests.databases import migrate, open_engine
 from tests.postgres import PostgresServer
 
-OLD_REVISION = "0026"
+OLD_REVISION = "0025"
 DOCTORS, PATIENTS, APPOINTMENTS = 2_000, 50, 500  # of each doctor
 MAX_WAIT_SECONDS = 0.5
 PAUSE_SECONDS = 0.005

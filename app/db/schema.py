@@ -56,10 +56,8 @@ async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
 
     def step(config: Config, current: str | None) -> bool:
         scripts = list(ScriptDirectory.from_config(config).iterate_revisions(revision, current or "base"))[::-1]
-        begins = [
-            number for number, script in enumerate(scripts) if getattr(script.module, "begins_transaction", False)
-        ]
-        end = next((number for number in begins if number), len(scripts))
+        begins = (number for number, script in enumerate(scripts) if number and _begins_transaction(script))
+        end = next(begins, len(scripts))
         if scripts:
             command.upgrade(config, scripts[end - 1].revision)
         return end < len(scripts)

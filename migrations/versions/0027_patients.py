@@ -9,11 +9,12 @@ revision = "0027"
 down_revision = "0026"
 branch_labels = None
 depends_on = None
+begins_transaction = True  # 0026 has locked appointments, which must be readable while patients are copied
 
 COPY = """
 INSERT INTO patients (id, user_id, name, name_key, created_at, erased_at)
 SELECT id, id, name, name_key, created_at, erased_at FROM users
-WHERE (role = 'patient' OR id IN (SELECT patient_id FROM appointments))
+WHERE (role = 'patient' OR EXISTS (SELECT 1 FROM appointments WHERE appointments.patient_id = users.id))
   AND NOT EXISTS (SELECT 1 FROM patients WHERE patients.id = users.id)"""
 OF_APPOINTMENTS = "CONSTRAINT appointments_patient_id_fkey FOREIGN KEY(patient_id) REFERENCES {} (id)"
 

@@ -36,7 +36,7 @@ from tests.databases import open_engine, temporary_postgresql
 
 type Row = dict[str, Any]
 
-LAST_RELEASE = "0026"
+LAST_RELEASE = "0025"
 ROWS = 3
 NOON = datetime(2026, 12, 8, 12, tzinfo=UTC)
 SPECIAL: dict[str, Callable[[Row, int], Row]] = {

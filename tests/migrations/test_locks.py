@@ -11,6 +11,7 @@ from app.core.errors import DomainError
 from app.db import schema
 from app.db.database import Database
 from tests.databases import open_engine, temporary_postgresql
+from tests.services.interruptions import interrupted
 
 READ = text("SELECT count(*) FROM idempotency_keys")
 PATIENCE = 30
@@ -57,3 +58,18 @@ async def test_migration_without_a_lock_gives_up_and_changes_nothing(
         with pytest.raises(DomainError, match="busy"):
             await schema.upgrade(engine, "0024")
         assert await long_transaction.scalar(text("SELECT version_num FROM alembic_version")) == "0023"
+
+
+async def test_appointments_can_be_read_while_the_patients_of_the_last_release_are_copied() -> None:
+    locks = text("SELECT count(*) FROM pg_locks WHERE relation = 'appointments'::regclass AND mode LIKE '%Exclusive%'")
+    held: list[int | None] = []
+
+    async def count_locks(database: Database) -> None:
+        async with database.read() as transaction:
+            held.append(await transaction.scalar(locks))
+
+    async with temporary_postgresql() as url, open_engine(url) as engine:
+        await schema.upgrade(engine, "0025")
+        with interrupted(url, count_locks, before="\nINSERT INTO patients", times=2):
+            await schema.upgrade(engine)
+    assert held == [0, 0]
