@@ -170,7 +170,7 @@ CREDENTIAL_MARKERS = frozenset({get_passwords, take_credentials})
 
 FRESH = timedelta(minutes=10)
 """How long after a log-in sensitive actions are allowed, so that a passer-by at an unlocked screen cannot take them."""
-_STAFF = (Role.DOCTOR, Role.ADMIN)
+_STAFF = (Role.DOCTOR, Role.STAFF, Role.ADMIN)
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 type _Find = Callable[..., Awaitable[Actor | None]]

@@ -15,6 +15,8 @@ class Role(StrEnum):
 
     PATIENT = "patient"
     DOCTOR = "doctor"
+    STAFF = "staff"
+    """Somebody who works for clinics and is not a doctor. What they may do depends on the clinic."""
     ADMIN = "admin"
 
 
@@ -63,6 +65,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 Permission.EDIT_OWN_PROFILE,
             }
         ),
+        Role.STAFF: frozenset(),
         Role.ADMIN: frozenset(
             {
                 Permission.CHANGE_AFTER_DEADLINE,

@@ -1,5 +1,6 @@
 from app.models.appointment import Appointment, AppointmentVersion
 from app.models.audit import AuditArchive, AuditEvent
+from app.models.clinic import Clinic, ClinicDoctor, Member, MemberScope
 from app.models.doctor import Availability, Doctor, ProfileChange, TimeOff, VisitType
 from app.models.idempotency import IdempotencyKey
 from app.models.login import KnownDevice, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
@@ -14,6 +15,8 @@ __all__ = [
     "AuditArchive",
     "AuditEvent",
     "Availability",
+    "Clinic",
+    "ClinicDoctor",
     "Doctor",
     "DoctorLanguage",
     "EmailConfirmation",
@@ -23,6 +26,8 @@ __all__ = [
     "LoginAttempt",
     "LoginSession",
     "MailCount",
+    "Member",
+    "MemberScope",
     "Offer",
     "PasswordReset",
     "Patient",

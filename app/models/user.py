@@ -12,7 +12,7 @@ from app.db.types import UtcDateTime, stored_enum
 
 
 class User(Base):
-    """An account of a patient, a doctor or an administrator."""
+    """An account of a patient, a doctor, other staff of a clinic or an administrator."""
 
     __tablename__ = "users"
 

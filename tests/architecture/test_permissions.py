@@ -138,7 +138,11 @@ def test_one_of_several_roles_is_enough() -> None:
 
 
 def test_documented_table_of_permissions_is_that_of_the_code() -> None:
-    table = (ROOT / "docs/security.md").read_text().partition("| Permission | patient | doctor | administrator |")[2]
+    table = (
+        (ROOT / "docs/security.md")
+        .read_text()
+        .partition("| Permission | patient | doctor | staff | administrator |")[2]
+    )
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in table.partition("\n\n")[0].splitlines()[2:]
     ]

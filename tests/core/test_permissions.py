@@ -41,6 +41,7 @@ def test_actor_has_not_confirmed_an_address_and_does_not_wait_unless_told() -> N
     [
         (Role.PATIENT, Scope(patient_id=ANN.id)),
         (Role.DOCTOR, Scope(doctor_id=ANN.id)),
+        (Role.STAFF, Scope()),
         (Role.ADMIN, Scope()),
     ],
 )
@@ -57,7 +58,8 @@ def test_actor_and_login_are_immutable(value: object, field: str) -> None:
 @pytest.mark.parametrize("second_factor", [None, False, True])
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize(
-    ("setting", "required_roles"), [("nobody", set()), ("staff", {Role.DOCTOR, Role.ADMIN}), ("everybody", set(Role))]
+    ("setting", "required_roles"),
+    [("nobody", set()), ("staff", {Role.DOCTOR, Role.STAFF, Role.ADMIN}), ("everybody", set(Role))],
 )
 def test_required_second_factor_by_setting_and_role(
     setting: str, required_roles: set[Role], role: Role, second_factor: bool | None

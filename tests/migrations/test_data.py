@@ -335,3 +335,35 @@ async def add_doctors(engine: AsyncEngine, number_of_doctors: int) -> None:
     async with Database(engine).write() as transaction:
         for statement in statements:
             await transaction.execute(text(statement))
+
+
+async def test_membership_and_scope_need_existing_people(engine: AsyncEngine) -> None:
+    clinic, member = OPENED, BOOKED
+    created = "'{2026-01-01 00:00}'"
+    await schema.upgrade(engine, "0001")
+    await run(engine, CLINIC)
+    await schema.upgrade(engine)
+    await run(
+        engine,
+        "INSERT INTO clinics (id, name, public_name, time_zone, country, locale, created_at) "
+        f"VALUES ('{clinic}', 'Skin and more', 'The clinic', 'Europe/Berlin', 'DE', 'de', {created})",
+    )
+    assert await rows(engine, "SELECT booking, closed_at FROM clinics WHERE NOT desk_may_overbook") == [
+        ("everybody", None)
+    ]
+    for columns, values in (
+        ("clinic_doctors (clinic_id, doctor_id", f"'{clinic}', '{{who}}'"),
+        ("members (clinic_id, user_id, role", f"'{clinic}', '{{who}}', 'doctor'"),
+        ("member_scopes (id, clinic_id, user_id, doctor_id", f"'{member}', '{clinic}', '{DOCTOR}', '{{who}}'"),
+    ):
+        statement = f"INSERT INTO {columns}, created_at) VALUES ({values}, {created})"
+        with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
+            await run(engine, statement.replace("{who}", CANCELLED))
+        await run(engine, statement.replace("{who}", DOCTOR))
+        with pytest.raises(IntegrityError, match=r"(?i)unique"):
+            await run(engine, statement.replace("{who}", DOCTOR))
+    with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
+        await run(engine, f"DELETE FROM doctors WHERE id = '{DOCTOR}'")
+    await run(engine, f"DELETE FROM clinics WHERE id = '{clinic}'")
+    for table in ("clinic_doctors", "members", "member_scopes"):
+        assert await rows(engine, f"SELECT * FROM {table}") == []

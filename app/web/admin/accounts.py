@@ -34,7 +34,12 @@ from app.web.kit.routes import page_router
 
 router = page_router()
 
-ROLES = {Role.PATIENT: N_("Patient"), Role.DOCTOR: N_("Doctor"), Role.ADMIN: N_("Administrator")}
+ROLES = {
+    Role.PATIENT: N_("Patient"),
+    Role.DOCTOR: N_("Doctor"),
+    Role.STAFF: N_("Clinic staff"),
+    Role.ADMIN: N_("Administrator"),
+}
 STATUSES = {
     AccountStatus.UNAPPROVED: N_("Waiting for approval"),
     AccountStatus.ACTIVE: N_("Active"),
@@ -69,6 +74,7 @@ class AccountDecision:
 type DecisionName = Literal[
     "approve", "suspend", "reinstate", "end-sessions", "remove-second-factor", "erase", "break-glass"
 ]
+_SUSPEND = N_("All sessions end immediately, and signing in is no longer possible.")
 _REINSTATE = N_("Signing in is possible again, with the same password as before.")
 _ERASE_ADMIN = N_("An administrator's account cannot be deleted. Another administrator can suspend it.")
 DECISIONS: Mapping[DecisionName, AccountDecision] = {
@@ -87,7 +93,8 @@ DECISIONS: Mapping[DecisionName, AccountDecision] = {
                 "All sessions end immediately, and signing in is no longer possible. Patients can no longer find this "
                 "doctor. Booked visits stay booked; you can then cancel them one by one."
             ),
-            Role.ADMIN: N_("All sessions end immediately, and signing in is no longer possible."),
+            Role.STAFF: _SUSPEND,
+            Role.ADMIN: _SUSPEND,
         },
         N_("The account has been suspended. All sessions have ended."),
         is_destructive=True,
@@ -100,6 +107,7 @@ DECISIONS: Mapping[DecisionName, AccountDecision] = {
                 "Signing in is possible again, with the same password as before. If the doctor was approved, patients "
                 "can find them again."
             ),
+            Role.STAFF: _REINSTATE,
             Role.ADMIN: _REINSTATE,
         },
         N_("The suspension has been lifted. Signing in is possible again."),
@@ -137,6 +145,11 @@ DECISIONS: Mapping[DecisionName, AccountDecision] = {
                 "This cannot be undone. The name, the email address, the password, sessions, devices, the second "
                 "factor, the profile, hours and time off are deleted. A record that visits took place is kept, without "
                 "the doctor's name, and so is the audit trail with the reasons that administrators gave."
+            ),
+            Role.STAFF: N_(
+                "This cannot be undone. The name, the email address, the password, sessions, devices and the second "
+                "factor are deleted. What this person did at the desk is kept, without the name, and so is the audit "
+                "trail with the reasons that administrators gave."
             ),
             Role.ADMIN: _ERASE_ADMIN,
         },

@@ -8,6 +8,7 @@ from app.web.kit.languages import N_
 HOME: Mapping[Role, str] = {
     Role.PATIENT: "/my/appointments",
     Role.DOCTOR: "/practice/day",
+    Role.STAFF: "/my/account",
     Role.ADMIN: "/office/users",
 }
 """The page that each role sees first after signing in."""
@@ -23,6 +24,7 @@ NAVIGATION: Mapping[Role | None, tuple[tuple[str, str], ...]] = {
         ("/practice/profile", N_("Practice")),
         _ACCOUNT,
     ),
+    Role.STAFF: (_FIND, _ACCOUNT),
     Role.ADMIN: (("/office/users", N_("Accounts")), ("/office/trail", N_("Audit trail")), _FIND, _ACCOUNT),
 }
 """The links at the top of each page, by role; ``None`` is for visitors who are not signed in."""
