@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app.core.mail_kinds import MailKind
+from app.core.text import mask_email
 
 MAX_SENDING_SECONDS = 10.0
 """The time limit for sending one message. It is sent after the response, but the request counts as in flight until the
@@ -73,6 +74,48 @@ def email_confirmation_mail(address: str, token: str) -> Mail:
             f"24 hours (API clients: POST /auth/confirm-email):\n\n{token}\n\n"
             "If you did not create the account, do nothing: without this code it stays unconfirmed. You can take it "
             "over by choosing a new password on the page /forgotten."
+        ),
+    )
+
+
+def email_change_mail(address: str, token: str) -> Mail:
+    """Return the message with the code that makes an address that of an account."""
+    return Mail(
+        kind=MailKind.EMAIL_CHANGE,
+        to=address,
+        subject="Confirm your new email address",
+        text=(
+            "An account is to use this address from now on. Sign in with the previous address and enter this code on "
+            "the page /my/account/email within 24 hours (API clients: POST /auth/email/confirm):\n\n"
+            f"{token}\n\nIf you did not request it, do nothing: without this code the account keeps its address."
+        ),
+    )
+
+
+def email_change_requested_mail(address: str, new_address: str) -> Mail:
+    """Return the message to the current address that says that another one was requested."""
+    return Mail(
+        kind=MailKind.EMAIL_CHANGE_REQUESTED,
+        to=address,
+        subject="A new email address was requested",
+        text=(
+            f"Your account is to use the address {mask_email(new_address)} instead of this one, as soon as it is "
+            "confirmed with a code that was sent there.\n\nIf you did not request this, choose a new password on the "
+            "page /forgotten. This cancels the change and ends all your sessions."
+        ),
+    )
+
+
+def email_changed_mail(address: str, new_address: str) -> Mail:
+    """Return the message to the previous address that says that the account now has another one."""
+    return Mail(
+        kind=MailKind.EMAIL_CHANGED,
+        to=address,
+        subject="Your email address was changed",
+        text=(
+            f"Your account now uses the address {mask_email(new_address)} instead of this one. You can no longer sign "
+            "in or reset your password with this address.\n\nIf you did not change it, contact an administrator at "
+            "once: they can suspend the account."
         ),
     )
 

@@ -7,6 +7,9 @@ class MailKind(StrEnum):
     """The kind of a message."""
 
     EMAIL_CONFIRMATION = "email_confirmation"
+    EMAIL_CHANGE = "email_change"
+    EMAIL_CHANGE_REQUESTED = "email_change_requested"
+    EMAIL_CHANGED = "email_changed"
     INVITATION = "invitation"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a kind
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the same

@@ -124,6 +124,15 @@ _FOLDED: Mapping[int, str] = MappingProxyType(
 )
 
 
+def mask_email(address: str) -> str:
+    """Return an address with only the first character of its name and of its domain, and the top-level domain.
+
+    Its owner recognises it, but nobody else can write to it: ``a…@e….com``.
+    """
+    name, _, domain = address.rpartition("@")
+    return f"{name[:1]}…@{domain[:1]}….{domain.rpartition('.')[2]}"
+
+
 def look_alike_key(text: str) -> str:
     """Return the form under which a name is unique, at most 200 characters.
 

@@ -78,6 +78,7 @@ def represent_export(found: Export, actor: Actor, now: datetime) -> privacy.Expo
     return privacy.Export(
         exported_at=now,
         account=User.model_validate(found.account),
+        email_change=found.email_change and privacy.EmailChange.model_validate(found.email_change),
         sessions=[Session(**asdict(each), current=each.id == current) for each in found.sessions],
         known_devices=[privacy.KnownDevice.model_validate(each) for each in found.known_devices],
         second_factor=SecondFactor.model_validate(found.second_factor),

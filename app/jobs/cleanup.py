@@ -1,7 +1,8 @@
-"""Deletes expired sessions, login attempts, stored responses, message counts and invitations."""
+"""Deletes expired sessions, login attempts, stored responses, message counts, invitations and changes of addresses."""
 
 from app.core.clock import Clock
 from app.db.database import Database
+from app.repositories.email_changes import delete_expired_email_changes
 from app.repositories.idempotency import delete_expired_keys
 from app.repositories.invitations import delete_expired_invitations
 from app.repositories.mail_counts import delete_old_mail_counts
@@ -18,3 +19,4 @@ async def clean_up(database: Database, clock: Clock) -> None:
         await delete_expired_keys(transaction, now)
         await delete_old_mail_counts(transaction, now)
         await delete_expired_invitations(transaction, now)
+        await delete_expired_email_changes(transaction, now)

@@ -7,7 +7,7 @@ from app.models.login import KnownDevice, LoginAttempt, LoginSession, RecoveryCo
 from app.models.patient import Patient
 from app.models.search_offer import DoctorLanguage, Offer
 from app.models.time_zones import TimeZoneRelease
-from app.models.user import EmailConfirmation, Invitation, MailCount, PasswordReset, User
+from app.models.user import EmailChange, EmailConfirmation, Invitation, MailCount, PasswordReset, User
 
 __all__ = [
     "Appointment",
@@ -19,6 +19,7 @@ __all__ = [
     "ClinicDoctor",
     "Doctor",
     "DoctorLanguage",
+    "EmailChange",
     "EmailConfirmation",
     "IdempotencyKey",
     "Invitation",

@@ -66,6 +66,21 @@ class EmailConfirmation(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class EmailChange(Base):
+    """A new address that an account has asked for, until a code that was mailed to it confirms it.
+
+    A new request replaces the previous one.
+    """
+
+    __tablename__ = "email_changes"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    # Not unique: a request must not tell whether the address has an account, and reserves nothing (ADR 0054).
+    email: Mapped[str] = mapped_column(String(254))
+    token_hash: Mapped[str] = mapped_column(String(64))
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
 class Invitation(Base):
     """An invitation to create an account with a role. It is deleted when accepted, cancelled, replaced or expired."""
 

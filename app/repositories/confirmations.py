@@ -44,5 +44,10 @@ async def _confirm(
     values = {"email_confirmed_at": func.coalesce(User.email_confirmed_at, now)}
     if await transaction.scalar(confirmed.values(values).returning(User.id)) is None:
         return False
-    await transaction.execute(delete(EmailConfirmation).where(EmailConfirmation.user_id == user_id))
+    await delete_token(transaction, user_id)
     return True
+
+
+async def delete_token(transaction: Transaction, user_id: UUID) -> None:
+    """Delete the confirmation token of an account. The transaction must have locked the account."""
+    await transaction.execute(delete(EmailConfirmation).where(EmailConfirmation.user_id == user_id))

@@ -11,6 +11,7 @@ from app.models import (
     Appointment,
     Availability,
     Doctor,
+    EmailChange,
     EmailConfirmation,
     IdempotencyKey,
     KnownDevice,
@@ -84,7 +85,7 @@ async def erase_doctor(transaction: Transaction, user_id: UUID, now: datetime) -
 async def erase_user(transaction: Transaction, user_id: UUID, now: datetime) -> None:
     """Delete everything of an account except its id, role and dates. Its address can be registered again."""
     # The audit trail stays: it has ids and no names, and a trail that can be changed proves nothing (ADR 0015).
-    for table in (LoginSession, KnownDevice, PasswordReset, EmailConfirmation, RecoveryCode, SecondFactor):
+    for table in (LoginSession, KnownDevice, PasswordReset, EmailConfirmation, EmailChange, RecoveryCode, SecondFactor):
         await transaction.execute(delete(table).where(table.user_id == user_id))
     # The stored responses to this user's requests, and those to other users in which this user appears.
     await transaction.execute(

@@ -1,5 +1,6 @@
 """Accounts and password resets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -109,15 +110,30 @@ async def lock_user(transaction: Transaction, *user_ids: UUID) -> None:
     await transaction.execute(ordered.with_for_update(key_share=True))
 
 
+async def lock_user_to_change_address(transaction: Transaction, user_id: UUID) -> UserRecord | None:
+    """Return an account that may log in, and lock it until the transaction ends; ``None`` if it may not.
+
+    Requests for a password reset and log-ins that have found the account by its address are finished before, or wait
+    and then do not find it.
+    """
+    # FOR UPDATE, which the change of a unique column takes anyway. Taken later, in addition to a weaker lock, it could
+    # deadlock.
+    found = _RECORD.where(User.id == user_id, *_MAY_LOG_IN).with_for_update()
+    row = (await transaction.execute(found)).one_or_none()
+    return row and read_record(UserRecord, row)
+
+
 async def is_erased(transaction: Transaction, user_id: UUID) -> bool:
     """Return whether an account has been erased."""
     return bool(await transaction.scalar(select(exists().where(User.id == user_id, User.erased_at.is_not(None)))))
 
 
-async def holds_password(
-    transaction: Transaction, user_id: UUID, password_hash: str, *, to_change_it: bool = False
+async def holds_credentials(
+    transaction: Transaction, user_id: UUID, email: str, password_hash: str, *, to_change_it: bool = False
 ) -> bool:
-    """Return whether the account still has this password and may log in, and lock it until the transaction ends.
+    """Return whether the account still has this address and password, and lock it until the transaction ends.
+
+    Returns ``False`` for an account that may not log in.
 
     The lock is shared, unless ``to_change_it``: two transactions with a shared lock that both want to change the
     password would deadlock.
@@ -125,7 +141,12 @@ async def holds_password(
     return (
         await transaction.scalar(
             select(User.id)
-            .where(User.id == user_id, User.password_hash == password_hash, *_MAY_LOG_IN)
+            .where(
+                User.id == user_id,
+                User.email_canonical == canonical_email(email),
+                User.password_hash == password_hash,
+                *_MAY_LOG_IN,
+            )
             .with_for_update(read=not to_change_it, key_share=to_change_it)
         )
         is not None
@@ -150,11 +171,17 @@ def _is_usable(now: datetime) -> ColumnElement[bool]:
 
 
 async def find_reset_recipient(transaction: Transaction, email: str, now: datetime) -> UserRecord | None:
-    """Return the account of an address if it may log in and has fewer than ``MAX_RESETS`` valid reset tokens."""
+    """Return the account of an address if it may log in and has fewer than ``MAX_RESETS`` valid reset tokens.
+
+    Its address cannot change until the transaction ends.
+    """
     tokens = select(func.count()).where(PasswordReset.user_id == User.id, _is_usable(now))
     found = _RECORD.where(
         User.email_canonical == canonical_email(email), *_MAY_LOG_IN, tokens.scalar_subquery() < MAX_RESETS
     )
+    # The same lock as that of the token that will be inserted. Without it, a change of the address could be committed
+    # between the two statements, and the old mailbox would receive a token that works.
+    found = found.with_for_update(read=True, key_share=True, of=User)
     row = (await transaction.execute(found)).one_or_none()
     return row and read_record(UserRecord, row)
 
@@ -194,12 +221,17 @@ async def redeem_password_reset(transaction: Transaction, user_id: UUID, *, toke
     may_log_in = select(User.id).where(User.id == user_id, *_MAY_LOG_IN).with_for_update(key_share=True)
     if await transaction.scalar(may_log_in) is None:
         return False
-    redeemed = await transaction.scalars(
-        delete(PasswordReset)
-        .where(PasswordReset.user_id == user_id, _is_usable(now))
-        .returning(PasswordReset.token_hash)
-    )
-    return token_hash in redeemed.all()
+    return token_hash in await delete_valid_password_resets(transaction, user_id, now)
+
+
+async def delete_valid_password_resets(transaction: Transaction, user_id: UUID, now: datetime) -> Sequence[str]:
+    """Delete the reset tokens of an account that have not expired, and return their hashes.
+
+    The transaction must have locked the account.
+    """
+    # Not the expired ones: a request for a token may have locked them, and may be waiting for the account.
+    deleted = delete(PasswordReset).where(PasswordReset.user_id == user_id, _is_usable(now))
+    return (await transaction.scalars(deleted.returning(PasswordReset.token_hash))).all()
 
 
 async def delete_password_resets(transaction: Transaction, user_id: UUID) -> None:

@@ -92,48 +92,6 @@ async def register(
 
 
 @router.post(
-    "/confirm-email",
-    dependencies=[TAKES_CREDENTIALS],
-    status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses("not_authenticated", "invalid_confirmation_token", "body_too_large", "invalid_request", "busy"),
-)
-async def confirm_email(
-    body: wire.EmailConfirmation,
-    # The session is required as well: a code alone would let the owner of a mailbox confirm a stranger's account by
-    # following an unexpected message (ADR 0035).
-    actor: AccountActor,
-    resources: AppResources,
-    transaction: DbTransaction,
-    now: Now,
-    _: Audit,
-) -> None:
-    """Confirm your email address with the code that was sent to it.
-
-    The code works once, for 24 hours, and only for the account for which it was sent. Choosing a new password with a
-    reset token also confirms the address.
-    """
-    await confirmation.confirm_email(transaction, resources.settings, actor, body.token.get_secret_value(), now)
-
-
-@router.post(
-    "/resend-confirmation",
-    dependencies=[TAKES_CREDENTIALS],
-    status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses("not_authenticated", "too_many_messages", "invalid_request", "busy"),
-)
-async def resend_confirmation(
-    actor: AccountActor, resources: AppResources, transaction: DbTransaction, now: Now, tasks: BackgroundTasks, _: Audit
-) -> None:
-    """Request a new code to confirm your email address.
-
-    Earlier codes stop working. Nothing is sent if the address is already confirmed.
-    """
-    if requested := await confirmation.request_confirmation(transaction, resources.settings, actor, now):
-        # The service has counted the message already. ``send_after_response`` would count it again, and might drop it.
-        tasks.add_task(resources.mailer, email_confirmation_mail(*requested))
-
-
-@router.post(
     "/login",
     response_model=wire.Token,
     responses=responses(

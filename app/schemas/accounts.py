@@ -80,6 +80,19 @@ class EmailConfirmation(Body):
     token: PastedToken = Field(examples=[EXAMPLE_TOKEN])
 
 
+class EmailChangeRequest(Body):
+    """A new email address and the current password."""
+
+    new_email: Email = Field(examples=["ann.lee@example.com"])
+    current_password: Secret = Field(min_length=1, max_length=PASSWORD_LENGTH, examples=["correct horse battery"])
+
+
+class EmailChangeConfirmation(Body):
+    """The code that was sent to your new email address."""
+
+    token: PastedToken = Field(examples=[EXAMPLE_TOKEN])
+
+
 class InvitationAcceptance(Body):
     """Data of the account of an invited doctor."""
 

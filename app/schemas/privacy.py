@@ -39,6 +39,15 @@ class KnownDevice(ResponseBody):
     model_config = example(last_at="2026-12-01T08:00:00Z")
 
 
+class EmailChange(ResponseBody):
+    """A new email address that you have requested and not confirmed yet."""
+
+    email: str
+    expires_at: datetime = Field(description="Until when it can be confirmed.")
+
+    model_config = example(email="ann.lee@example.com", expires_at="2026-12-02T08:00:00Z")
+
+
 class Access(ResponseBody):
     """An access to your data, from the audit trail."""
 
@@ -66,6 +75,7 @@ class Export(ResponseBody):
 
     exported_at: datetime
     account: User
+    email_change: EmailChange | None
     sessions: list[Session]
     known_devices: list[KnownDevice] = Field(description="The devices from which you have logged in, latest first.")
     second_factor: SecondFactor
@@ -86,6 +96,7 @@ class Export(ResponseBody):
             "created_at": "2026-11-30T08:00:00Z",
             "email_confirmed_at": "2026-11-30T08:02:00Z",
         },
+        email_change=None,
         sessions=[],
         known_devices=[{"last_at": "2026-12-01T08:00:00Z"}],
         second_factor={"enabled": False, "recovery_codes_left": 0},

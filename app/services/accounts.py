@@ -19,8 +19,9 @@ from app.db.database import Database, Transaction
 from app.repositories import doctors, login_attempts, patients, sessions, users
 from app.repositories.confirmations import confirm_email
 from app.repositories.doctors import DoctorRecord
+from app.repositories.email_changes import delete_email_change
 from app.repositories.patients import PatientRecord
-from app.repositories.users import RESET_TOKEN_LIFETIME, UserRecord
+from app.repositories.users import RESET_TOKEN_LIFETIME, Credentials, UserRecord
 from app.services.audit import Event, record
 from app.services.confirmation import count_message, list_if_confirmed
 from app.services.login_throttle import forget_attempts, forget_wrong_passwords, password_counters
@@ -183,7 +184,7 @@ async def reset_password(
     now: datetime,
     submission: Submission | None = None,
 ) -> PasswordSet:
-    """Set a new password, and end all sessions and reset tokens.
+    """Set a new password, and end all sessions, reset tokens and an open change of the address.
 
     Failed attempts with passwords are reset, those with codes of the second factor are not: a second factor remains
     required. The token came by mail, so the address counts as confirmed. Raises ``invalid_reset_token`` if the token
@@ -215,6 +216,7 @@ async def reset_password(
             await submission.accept(transaction, user.id, now)
         await users.update_password(transaction, user.id, password_hash)
         await confirm_email(transaction, user.id, now)
+        await delete_email_change(transaction, user.id)
         await sessions.delete_sessions(transaction, user.id)
         # So that the owner can log in at once: earlier guesses do not count, and this device is known from now on.
         await forget_wrong_passwords(transaction, settings, user.email, client)
@@ -240,8 +242,9 @@ async def change_password(
     now: datetime,
     submission: Submission | None = None,
 ) -> str:
-    """Set a new password, and end all other sessions and all reset tokens. Returns the address of the account.
+    """Set a new password, and end all other sessions, all reset tokens and an open change of the address.
 
+    Returns the address of the account.
     Raises ``invalid_request`` for a wrong current password, which counts as a failed log-in.
     """
     async with database.read() as transaction:
@@ -253,32 +256,30 @@ async def change_password(
         refuse_weak=settings.refuses_weak_passwords,
         field="new_password",
     )
-    try:
-        credentials = await check_password(
-            database,
-            passwords,
-            settings,
-            AuditAction.CHANGE_PASSWORD,
-            email=user.email,
-            password=current_password,
-            client=client,
-            now=now,
-        )
-    except DomainError as error:
-        if error.code != "invalid_credentials":
-            raise
-        raise invalid_field("current_password", "wrong_password") from error
+    credentials = await check_current_password(
+        database,
+        passwords,
+        settings,
+        AuditAction.CHANGE_PASSWORD,
+        email=user.email,
+        password=current_password,
+        client=client,
+        now=now,
+    )
     async with passwords.take_turn(str(user.id)):
         password_hash = await passwords.hash(new_password)
     async with database.write() as transaction:
-        # While the new password was hashed, another request may have changed it.
-        if not await users.holds_password(transaction, actor.id, credentials.password_hash, to_change_it=True):
+        # While the new password was hashed, another request may have changed it or the address.
+        if not await users.holds_credentials(
+            transaction, actor.id, user.email, credentials.password_hash, to_change_it=True
+        ):
             raise DomainError("not_authenticated")
         if submission:
             await submission.accept(transaction, actor.id, now)
         await users.update_password(transaction, actor.id, password_hash)
         await sessions.delete_sessions(transaction, actor.id, keep=actor.get_login().session_id)
         await users.delete_password_resets(transaction, actor.id)
+        await delete_email_change(transaction, actor.id)
         await login_attempts.forget_devices(transaction, actor.id, keep=client.device)
         counters = password_counters(settings, user.email, client, known_device=credentials.known_device)
         await forget_attempts(transaction, counters)
@@ -287,6 +288,31 @@ async def change_password(
         )
         await record(transaction, done, now=now)
     return user.email
+
+
+async def check_current_password(
+    database: Database,
+    passwords: Passwords,
+    settings: Settings,
+    action: AuditAction,
+    *,
+    email: str,
+    password: str,
+    client: Client,
+    now: datetime,
+) -> Credentials:
+    """Check the password of a user who is logged in, as ``check_password`` does.
+
+    Raises ``invalid_request`` for the field ``current_password`` instead of ``invalid_credentials``.
+    """
+    try:
+        return await check_password(
+            database, passwords, settings, action, email=email, password=password, client=client, now=now
+        )
+    except DomainError as error:
+        if error.code != "invalid_credentials":
+            raise
+        raise invalid_field("current_password", "wrong_password") from error
 
 
 def check_new_password(password: str, *, email: str, name: str, refuse_weak: bool, field: str) -> None:

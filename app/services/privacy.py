@@ -27,6 +27,7 @@ from app.repositories.appointments import AppointmentRecord, ChangedAppointment
 from app.repositories.audit import AuditRecord
 from app.repositories.availabilities import AvailabilityRecord
 from app.repositories.doctors import DoctorRecord
+from app.repositories.email_changes import EmailChangeRecord, find_email_change
 from app.repositories.login_attempts import KnownDeviceRecord
 from app.repositories.patients import PatientRecord
 from app.repositories.profile_changes import ProfileChangeRecord, get_profile_review
@@ -59,6 +60,7 @@ class Export:
     """All data that is stored about the owner of an account."""
 
     account: UserRecord
+    email_change: EmailChangeRecord | None
     sessions: Sequence[SessionRecord]
     known_devices: Sequence[KnownDeviceRecord]
     second_factor: Status
@@ -92,6 +94,7 @@ async def export(transaction: Transaction, actor: Actor, now: datetime) -> Expor
         )
     return Export(
         account,
+        await find_email_change(transaction, user_id, now),
         await sessions.page_sessions(transaction, user_id, now, after=None, limit=_ALL),
         await login_attempts.list_known_devices(transaction, user_id),
         await second_factor.get_status(transaction, actor),

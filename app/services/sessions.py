@@ -189,9 +189,13 @@ async def _begin_session(
     submission: Submission | None,
 ) -> LogIn:
     async with database.write() as transaction:
-        # While the password was compared, it may have been changed, which ends all sessions.
-        if not await users.holds_password(
-            transaction, credentials.user_id, credentials.password_hash, to_change_it=renewed_hash is not None
+        # While the password was compared, it or the address may have been changed, which ends all other sessions.
+        if not await users.holds_credentials(
+            transaction,
+            credentials.user_id,
+            email,
+            credentials.password_hash,
+            to_change_it=renewed_hash is not None,
         ):
             raise DomainError("invalid_credentials")
         # The form is accepted first: of two that arrive at once, the second waits here and does not use up the code

@@ -2,6 +2,7 @@
 
 from app.web.account import (
     contact_details,
+    email_change,
     email_confirmation,
     invitation,
     preferences,
@@ -42,6 +43,7 @@ PAGE_ROUTERS = [
         appointments,
         settings,
         contact_details,
+        email_change,
         email_confirmation,
         second_factor,
         day,

@@ -17,7 +17,7 @@ from app.core.permissions import Role
 from app.core.security import hash_token, new_token
 from app.db.base import Base
 from app.db.database import Database
-from app.models import Doctor, LoginSession, PasswordReset, SecondFactor, User
+from app.models import Doctor, EmailChange, LoginSession, PasswordReset, SecondFactor, User
 from app.repositories import profile_changes
 from app.services import accounts, confirmation
 from tests.access.table import COLUMNS, Column, Row
@@ -143,6 +143,14 @@ class Clinic:
     async def issue_confirmation_token(self, person: Person) -> str:
         async with self.database.write() as transaction:
             return await confirmation.issue_token(transaction, UUID(person.id), self.clock.time)
+
+    async def add_email_change(self, person: Person) -> str:
+        """Return the token that confirms the new address."""
+        token = new_token()
+        expires_at = self.clock.time + timedelta(hours=24)
+        new = {"email": f"new.{person.email}", "token_hash": hash_token(token), "expires_at": expires_at}
+        await self._insert(EmailChange, user_id=UUID(person.id), **new)
+        return token
 
     async def unconfirm_email(self, person: Person) -> None:
         async with self.database.write() as transaction:

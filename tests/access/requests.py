@@ -60,6 +60,10 @@ async def issue_confirmation(clinic: Clinic, caller: Caller) -> Options:
     return {"json": {"token": await clinic.issue_confirmation_token(caller.person)}}
 
 
+async def issue_email_change(clinic: Clinic, caller: Caller) -> Options:
+    return {"json": {"token": await clinic.add_email_change(caller.person)}}
+
+
 async def unconfirm(clinic: Clinic, caller: Caller) -> Options:
     await clinic.unconfirm_email(caller.person)
     return {}
@@ -73,6 +77,7 @@ async def enrol(clinic: Clinic, caller: Caller) -> Options:
 PREPARED: dict[str, Callable[[Clinic, Caller], Awaitable[Options]]] = {
     "POST /auth/reset-password": issue_reset,
     "POST /auth/confirm-email": issue_confirmation,
+    "POST /auth/email/confirm": issue_email_change,
     "POST /auth/resend-confirmation": unconfirm,
     "POST /auth/second-factor/confirm": enrol_unconfirmed,
     "POST /auth/second-factor/recovery-codes": enrol,
@@ -83,6 +88,9 @@ PREPARED: dict[str, Callable[[Clinic, Caller], Awaitable[Options]]] = {
 OWN_REQUESTS: dict[str, Callable[[Caller], Options]] = {
     "POST /auth/login": lambda caller: {"data": {"username": caller.person.email, "password": PASSWORD}},
     "POST /auth/refresh": lambda caller: {"json": {"refresh_token": caller.refresh_token}},
+    "POST /auth/email": lambda caller: {
+        "json": {"new_email": f"new.{caller.person.email}", "current_password": PASSWORD}
+    },
     "POST /auth/forgot-password": lambda caller: {"json": {"email": caller.person.email}},
 }
 

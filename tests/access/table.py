@@ -104,6 +104,8 @@ TABLE = {
     "POST /auth/resend-confirmation": Row("account", 204),
     "POST /auth/logout": Row("account", 204),
     "POST /auth/change-password": Row("account", 204),
+    "POST /auth/email": Row("account", 202),
+    "POST /auth/email/confirm": Row("account", 204),
     "GET /auth/me": Row("account"),
     "PATCH /auth/me": Row("any"),
     "GET /auth/me/export": Row("fresh"),

@@ -3,22 +3,26 @@
 import asyncio
 from uuid import UUID
 
+import jwt
 import pyotp
 import pytest
 from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
+from app.adapters.mail import Mail
 from app.core.clients import Client
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Role
+from app.core.security import AccessClaims
+from app.core.settings import Settings
 from app.db.database import Database
 from app.repositories import sessions as login_sessions
 from app.repositories import users
 from app.repositories.profile_changes import replace_change
-from app.services import accounts, administration, doctor_profile, privacy
+from app.services import accounts, administration, doctor_profile, email_change, privacy
 from app.services.profile_review import accept_change
-from tests.conftest import ConfirmEmail, SetClock
-from tests.people import Person, assert_problem
+from tests.conftest import ConfirmEmail, Register, SetClock, read_token
+from tests.people import PASSWORD, Person, assert_problem
 
 WAIT_SECONDS = 0.2  # a task that is not blocked is done by then
 
@@ -32,7 +36,7 @@ async def test_concurrent_log_in_does_not_survive_the_setup_of_a_second_factor(
     user_id, session_id = UUID(patient.id), uuid7()
     async with database.write() as transaction:
         password_hash = await transaction.scalar(text("SELECT password_hash FROM users WHERE role = 'patient'"))
-        assert await users.holds_password(transaction, user_id, password_hash)
+        assert await users.holds_credentials(transaction, user_id, patient.email, password_hash)
         confirming = asyncio.create_task(patient.post("/auth/second-factor/confirm", body))
         await asyncio.sleep(WAIT_SECONDS)
         assert not confirming.done(), "the confirmation waits for the log-in"
@@ -167,3 +171,101 @@ async def test_administrator_suspended_during_a_decision_is_refused(
     assert_problem(await waiting, 401, "not_authenticated")
     assert [each["id"] for each in (await admin.get("/admin/users?status=suspended")).json()] == [other.id]
     assert (await admin.get("/admin/invitations")).json() == []
+
+
+async def request_address(person: Person, mails: list[Mail], address: str) -> str:
+    body = {"new_email": address, "current_password": PASSWORD}
+    assert (await person.post("/auth/email", body)).status_code == 202
+    return next(read_token(mail) for mail in reversed(mails) if mail.to == address)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_of_two_accounts_that_change_to_one_address_the_second_is_refused(
+    patient: Person, register: Register, mails: list[Mail], database: Database, clock: SetClock, settings: Settings
+) -> None:
+    other = await register()
+    tokens = [await request_address(person, mails, "both@example.net") for person in (patient, other)]
+    actor = await find_actor(database, patient)
+    async with database.write() as transaction:
+        await email_change.change_email(transaction, settings, actor, tokens[0], clock.time)
+        waiting = asyncio.create_task(other.post("/auth/email/confirm", {"token": tokens[1]}))
+        await asyncio.sleep(WAIT_SECONDS)
+        assert not waiting.done()
+    assert_problem(await waiting, 409, "email_taken")
+    assert (await patient.get("/auth/me")).json()["email"] == "both@example.net"
+    assert (await other.get("/auth/me")).json()["email"] == other.email
+
+
+async def test_simultaneous_changes_to_one_address_have_one_winner(register: Register, mails: list[Mail]) -> None:
+    people = [await register() for _ in range(4)]
+    tokens = [await request_address(person, mails, "all@example.net") for person in people]
+    responses = await asyncio.gather(
+        *(
+            person.post("/auth/email/confirm", {"token": token})
+            for person, token in zip(people, tokens, strict=True)
+            for _ in range(2)
+        )
+    )
+    codes = sorted(response.json()["code"] for response in responses if response.content)
+    # The winner's second confirmation finds its code used up.
+    assert codes == ["email_taken"] * 6 + ["invalid_confirmation_token"]
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_reset_token_requested_during_a_change_of_the_address_does_not_reach_the_old_mailbox(
+    patient: Person, mails: list[Mail], database: Database, clock: SetClock, settings: Settings
+) -> None:
+    token = await request_address(patient, mails, "new@example.net")
+    actor = await find_actor(database, patient)
+    mails.clear()
+    async with database.write() as transaction:
+        await email_change.change_email(transaction, settings, actor, token, clock.time)
+        waiting = asyncio.create_task(patient.client.post("/auth/forgot-password", json={"email": patient.email}))
+        await asyncio.sleep(WAIT_SECONDS)
+        assert not waiting.done()
+    assert (await waiting).status_code == 200
+    assert mails == []
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM password_resets WHERE user_id IS NOT NULL")) == 0
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_change_of_the_address_waits_for_a_request_for_a_reset_token_and_deletes_it(
+    patient: Person, mails: list[Mail], database: Database, clock: SetClock
+) -> None:
+    token = await request_address(patient, mails, "new@example.net")
+    async with database.write() as transaction:
+        found = await users.find_reset_recipient(transaction, patient.email, clock.time)
+        assert found is not None
+        waiting = asyncio.create_task(patient.post("/auth/email/confirm", {"token": token}))
+        await asyncio.sleep(WAIT_SECONDS)
+        assert not waiting.done()
+        await users.insert_password_reset(
+            transaction, found.id, token_hash="a hash", expires_at=clock.time + users.RESET_TOKEN_LIFETIME
+        )
+    assert (await waiting).status_code == 204
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM password_resets")) == 0
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_log_in_with_the_old_address_does_not_survive_a_concurrent_change(
+    patient: Person, mails: list[Mail], database: Database, clock: SetClock, settings: Settings
+) -> None:
+    token = await request_address(patient, mails, "new@example.net")
+    actor = await find_actor(database, patient)
+    form = {"username": patient.email, "password": PASSWORD}
+    async with database.write() as transaction:
+        await email_change.change_email(transaction, settings, actor, token, clock.time)
+        waiting = asyncio.create_task(patient.client.post("/auth/login", data=form))
+        await asyncio.sleep(WAIT_SECONDS)
+        assert not waiting.done()
+    assert_problem(await waiting, 401, "invalid_credentials")
+
+
+async def find_actor(database: Database, person: Person) -> Actor:
+    claims = jwt.decode(person.token, options={"verify_signature": False})
+    async with database.read() as transaction:
+        found = await login_sessions.find_actor(transaction, AccessClaims(UUID(claims["sub"]), UUID(claims["sid"])))
+    assert found is not None
+    return found

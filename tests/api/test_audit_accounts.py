@@ -1,5 +1,7 @@
 """Audit events of accounts: registration, log-in, changes and decisions of administrators."""
 
+from dataclasses import replace
+
 import httpx2
 import pytest
 from sqlalchemy import func, select
@@ -62,9 +64,13 @@ async def test_changes_of_an_account_are_recorded(
     patient = await patient.log_in_again()
     await patient.post("/auth/second-factor", None)
     await patient.patch("/auth/me", {"name": "Ann Lee-Moss"})
+    for password in ("a wrong one", PASSWORD):
+        await patient.post("/auth/email", {"new_email": "ann.lee@example.net", "current_password": password})
+    await patient.post("/auth/email/confirm", {"token": "a wrong one"})
+    await patient.post("/auth/email/confirm", {"token": mails[-2].text.split("\n\n")[1]})
     await patient.get("/auth/me/export")
     await patient.client.post("/auth/logout", headers=patient.headers)
-    patient = await patient.log_in_again()
+    patient = await replace(patient, email="ann.lee@example.net").log_in_again()
     await patient.delete("/auth/me")
     assert await read_new_events() == [
         RecordedEvent("refresh", None, None, patient.id, "invalid_refresh_token"),
@@ -73,6 +79,9 @@ async def test_changes_of_an_account_are_recorded(
         RecordedEvent("reset_password", None, None, patient.id),
         RecordedEvent("set_up_second_factor", patient.id, patient.id),
         RecordedEvent("change_name", patient.id, patient.id),
+        RecordedEvent("request_email_change", None, None, patient.id, "invalid_credentials"),
+        RecordedEvent("request_email_change", patient.id, None, patient.id),
+        RecordedEvent("change_email", patient.id, patient.id),
         RecordedEvent("export_account", patient.id, patient.id),
         RecordedEvent("logout", patient.id, patient.id),
         RecordedEvent("erase_account", patient.id, patient.id),

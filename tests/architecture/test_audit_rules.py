@@ -20,6 +20,7 @@ UNRECORDED = {
         "GET /auth/second-factor",
         "GET /confirm-email",
         "GET /my/account",
+        "GET /my/account/email",
         "GET /my/account/password",
         "GET /my/account/sessions",
         "GET /my/account/data",
@@ -27,6 +28,8 @@ UNRECORDED = {
     },
     "the service records it, in transactions of its own": {
         "POST /auth/change-password",
+        "POST /auth/email",
+        "POST /my/account/email",
         "POST /my/account/password",
     },
     "a redirect to the first page of the role": {"GET /start"},

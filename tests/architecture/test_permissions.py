@@ -31,6 +31,7 @@ KINDS_OF_ACCOUNTS = {
         "services/accounts.py: actor.role is Role.DOCTOR",
         "services/accounts.py: actor.role is not Role.DOCTOR",
         "services/accounts.py: user.role is Role.DOCTOR",
+        "services/email_change.py: actor.role is Role.DOCTOR",
         "services/confirmation.py: actor.role is Role.DOCTOR",
         "services/privacy.py: account.role is Role.DOCTOR",
         "services/privacy.py: role is Role.DOCTOR",

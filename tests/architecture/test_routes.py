@@ -64,6 +64,8 @@ WITHOUT_A_KEY = {
     "a code that was sent by mail works once, and mails are limited": {
         "POST /auth/confirm-email",
         "POST /auth/resend-confirmation",
+        "POST /auth/email",
+        "POST /auth/email/confirm",
     },
     "the response contains a secret, which must not be stored": {
         "POST /auth/second-factor",

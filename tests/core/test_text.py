@@ -11,6 +11,7 @@ from app.core.text import (
     find_unsafe_character,
     isolate,
     look_alike_key,
+    mask_email,
     normalize_newlines,
     search_key,
     search_words,
@@ -170,3 +171,15 @@ def test_different_names_have_different_keys() -> None:
     )
     assert len({look_alike_key(name) for name in names}) == len(names)
     assert len(look_alike_key("\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}" * 100)) == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "masked"),
+    [
+        ("ann.lee@example.com", "a…@e….com"),
+        ("a@b.example", "a…@b….example"),
+        ("ann@mail.example.co.uk", "a…@m….uk"),
+    ],
+)
+def test_masked_address_shows_two_letters_and_the_top_level_domain(address: str, masked: str) -> None:
+    assert mask_email(address) == masked

@@ -18,6 +18,8 @@ ERASED = {
     "doctors.name_key",
     "doctors.specialty",
     "doctors.specialty_key",
+    "email_changes.email",
+    "email_changes.token_hash",
     "email_confirmations.token_hash",
     "idempotency_keys.body",
     "idempotency_keys.concerns",

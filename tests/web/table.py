@@ -54,6 +54,7 @@ PAGES: Table = {
     "/my/account": [(PATIENT, "/my/account"), (DOCTOR, "/my/account")],
     "/my/account/details": [(PATIENT, "/my/account/details")],
     "/confirm-email": [(PATIENT, "/confirm-email"), (DOCTOR, "/confirm-email?token=abc&next=/my/account")],
+    "/my/account/email": [(PATIENT, "/my/account/email"), (DOCTOR, "/my/account/email"), (ADMIN, "/my/account/email")],
     "/my/account/password": [(PATIENT, "/my/account/password")],
     "/my/account/sessions": [(PATIENT, "/my/account/sessions")],
     "/my/account/data": [

@@ -3,7 +3,7 @@
 import re
 import zoneinfo
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import unescape
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -147,6 +147,10 @@ async def send_forms_of_accounts(
     await send("/my/account/details", "/my/account/details", phone="+44 20 7183 8750", birth_date="1990-05-17")
     await send("/confirm-email/resend", "/confirm-email")
     await send("/confirm-email", "/confirm-email", token=read_token(confirmations[-1]))
+    address = "/my/account/email"
+    await send(address, address, new_email="mo@example.com", current_password=PASSWORD)
+    await send(f"{address}/confirm", address, token=read_token(mails[-2]))
+    patient = replace(patient, email="mo@example.com")
     new = await send(SECOND_FACTOR, SECOND_FACTOR)
     totp = TOTP(read_hidden(new.text, "secret"))
     await send(f"{SECOND_FACTOR}/confirm", new, otp=totp.at(clock.time))

@@ -85,6 +85,10 @@ def change_on_a_page(caller: Caller) -> Awaitable[httpx2.Response]:
     return caller.forms.send("/my/account/password", current_password=PASSWORD, new_password=NEW_PASSWORD)
 
 
+def change_email_on_a_page(caller: Caller) -> Awaitable[httpx2.Response]:
+    return caller.forms.send("/my/account/email", new_email="new@example.com", current_password=PASSWORD)
+
+
 async def accept_on_a_page(caller: Caller) -> httpx2.Response:
     form = await caller.invite_doctor()
     return await caller.forms.send("/invitation", on=f"/invitation?token={form['token']}", **form)
@@ -95,6 +99,7 @@ FORMS: dict[str, Callable[[Caller], Awaitable[httpx2.Response]]] = {
     "POST /register": register_on_a_page,
     "POST /sign-in": sign_in,
     "POST /reset": reset_on_a_page,
+    "POST /my/account/email": change_email_on_a_page,
     "POST /my/account/password": change_on_a_page,
 }
 

@@ -108,6 +108,19 @@ async def test_repeated_confirmation_of_an_address_succeeds(
     assert [response.headers.get("location") for response in responses] == ["/my/appointments"] * 2
 
 
+async def test_repeated_change_of_an_address_sends_one_code_and_succeeds(
+    send_twice: SendTwice, forms: Forms, patient: Person, mails: list[Mail]
+) -> None:
+    await forms.sign_in(patient)
+    page = "/my/account/email"
+    requested = await send_twice(page, new_email="ann.lee@example.net", current_password=PASSWORD)
+    assert [response.headers.get("location") for response in requested] == [page, page]
+    assert len(mails) == 2, "the code and the notice"
+    changed = await send_twice(f"{page}/confirm", on=page, token=read_token(mails[0]))
+    assert [response.headers.get("location") for response in changed] == ["/my/account", "/my/account"]
+    assert len(mails) == 3
+
+
 async def test_repeated_acceptance_of_an_invitation_succeeds(
     send_twice: SendTwice, client: httpx2.AsyncClient, admin: Person
 ) -> None:
