@@ -28,7 +28,7 @@ from app.db.schema import UnavailableDatabaseError, UnknownSchemaError, ensure_n
 from app.edge import metrics
 from app.edge.connections import Connections, warn_unless_bounded
 from app.edge.middleware import add_middleware
-from app.edge.startup import StartupErrorMiddleware
+from app.edge.startup import run_lifespan
 from app.http import problems
 from app.jobs import audit_seal, cleanup, next_slot_index, time_zones
 from app.jobs.periodic import run_periodically
@@ -68,11 +68,11 @@ VERSION: str = _PROJECT["project"]["version"]
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> AsyncIterator[Resources]:
+async def open_resources(settings: Settings, clock: Clock, mailer: Mailer | None) -> AsyncIterator[Resources]:
     """Open the resources of the application, and close them at the end of the context.
 
-    An SQLite database is migrated. Raises ``UnknownSchemaError``, ``UnavailableDatabaseError`` or
-    ``OlderTimeZonesError`` if the database cannot be used.
+    Without a ``mailer``, messages are printed. An SQLite database is migrated. Raises ``UnknownSchemaError``,
+    ``UnavailableDatabaseError`` or ``OlderTimeZonesError`` if the database cannot be used.
     """
     engine = create_engine(
         settings.database_url,
@@ -92,9 +92,9 @@ async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> As
             database,
             passwords,
             clock,
-            bounded(mailer),
+            bounded(mailer or print_mail),
             RateLimiter(settings),
-            sends_mail=mailer is not print_mail,
+            sends_mail=mailer is not None,
         )
     finally:
         passwords.close()
@@ -102,7 +102,7 @@ async def open_resources(settings: Settings, clock: Clock, mailer: Mailer) -> As
 
 
 def create_app(
-    settings: Settings | None = None, *, clock: Clock = system_clock.now, mailer: Mailer = print_mail
+    settings: Settings | None = None, *, clock: Clock = system_clock.now, mailer: Mailer | None = None
 ) -> FastAPI:
     """Create the application. It connects to the database, and migrates it if it is SQLite, only when it starts."""
     settings = settings or read_settings()
@@ -149,7 +149,7 @@ def create_app(
                 app.state.resources = resources
                 if settings.environment == "production":
                     warn_unless_bounded()
-                    if mailer is print_mail:
+                    if mailer is None:
                         log.warning(
                             "messages are only written to the console, not sent: users can confirm addresses and "
                             "reset passwords only with the codes in this server's output"
@@ -186,8 +186,8 @@ def create_app(
         render_problem=problem_pages.render_problem,
         find_cookie_account=find_cookie_account,
     )
-    app.add_middleware(
-        StartupErrorMiddleware, expected=(UnavailableDatabaseError, UnknownSchemaError, OlderTimeZonesError)
+    app.router.lifespan = partial(  # type: ignore[method-assign] # it sends the report of a failed start
+        run_lifespan, app.router.lifespan, (UnavailableDatabaseError, UnknownSchemaError, OlderTimeZonesError)
     )
     problems.add_handlers(app)
     # After the handlers of the API, because it wraps them.

@@ -18,7 +18,6 @@ from typing import Any
 import httpx2
 from sqlalchemy import URL
 
-from app.adapters.mail import print_mail
 from app.core import clock
 from app.core.settings import Settings
 from app.main import create_app, open_resources
@@ -43,7 +42,7 @@ async def record_bookings(
     app = create_app(settings)
     recorded = []
     # Without the lifespan, because the jobs that it starts send statements that do not belong to a booking.
-    async with open_resources(settings, clock.now, print_mail) as app.state.resources:
+    async with open_resources(settings, clock.now, None) as app.state.resources:
         transport = httpx2.ASGITransport(app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://bench") as client:
             for headers, body in bookings:

@@ -54,7 +54,7 @@ class Resources:
     clock: Clock
     mailer: Mailer
     limits: RateLimiter
-    sends_mail: bool = True
+    sends_mail: bool
     """Whether messages reach people. The default mailer only prints them, so pages must not promise them."""
     readiness: Readiness = field(default_factory=Readiness)
     processor: ClientFairLock = field(default_factory=ClientFairLock)

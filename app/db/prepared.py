@@ -68,8 +68,8 @@ def _compile(statement: Any, dialect: Dialect, names: tuple[str, ...]) -> Compil
     types = {name: bind.type.dialect_impl(dialect) for bind, name in compiled.bind_names.items()}
     columns = list(statement.exported_columns)
     processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
-    # One class per statement: its columns are known only here.
-    row: Any = namedtuple("Row", [column.key or "" for column in columns], rename=True)  # type: ignore[misc]  # noqa: PYI024
+    keys = [column.key or "" for column in columns]
+    row: Any = namedtuple("Row", keys, rename=True)  # type: ignore[misc]  # noqa: PYI024 - they are known only here
     return Compiled(
         compiled.string,
         [(name, types[name].bind_processor(dialect)) for name in compiled.positiontup or ()],

@@ -86,8 +86,7 @@ def add_middleware(
 
 
 def _ProxyHeaders(app: ASGIApp, trusted: tuple[str, ...]) -> ASGIApp:  # noqa: N802 - the factory stands for the class
-    # uvicorn declares its own types for the ASGI interface.
-    return ProxyHeadersMiddleware(app, list(trusted))  # type: ignore[arg-type,return-value]
+    return ProxyHeadersMiddleware(app, list(trusted))  # type: ignore[arg-type,return-value] # uvicorn's own ASGI types
 
 
 def _is_uuid(text: str) -> bool:

@@ -3,32 +3,27 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class StartupErrorMiddleware:
-    """Reports an ``expected`` error of the start by its message. Starlette would report it with a traceback."""
+async def run_lifespan(
+    lifespan: ASGIApp, expected: tuple[type[Exception], ...], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Run a lifespan, and report an ``expected`` error of the start by its message.
 
-    def __init__(self, app: ASGIApp, *, expected: tuple[type[Exception], ...]) -> None:
-        self._app = app
-        self._expected = expected
+    Starlette would report it with a traceback.
+    """
+    failed: list[Message] = []
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on but the report of a failed start, which is replaced if the error is expected."""
-        if scope["type"] != "lifespan":
-            await self._app(scope, receive, send)
+    async def hold_back(message: Message) -> None:
+        if message["type"] == "lifespan.startup.failed":
+            failed.append(message)
+        else:
+            await send(message)
+
+    try:
+        await lifespan(scope, receive, hold_back)
+    except BaseException as error:
+        if failed and isinstance(error, expected):
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
-        failed: list[Message] = []
-
-        async def hold_back(message: Message) -> None:
-            if message["type"] == "lifespan.startup.failed":
-                failed.append(message)
-            else:
-                await send(message)
-
-        try:
-            await self._app(scope, receive, hold_back)
-        except BaseException as error:
-            if failed and isinstance(error, self._expected):
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
-                return
-            for message in failed:
-                await send(message)
-            raise
+        for message in failed:
+            await send(message)
+        raise

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from app.adapters.mail import Mail, print_mail
+from app.adapters.mail import Mail
 from app.core.settings import Settings
 from app.db.database import Database
 from app.jobs.cleanup import clean_up
@@ -150,7 +150,7 @@ async def test_changed_secret_key_ends_all_sessions(
 ) -> None:
     granted = await get_tokens(client, patient.email)
     changed = settings.model_copy(update={"secret_key": SecretStr("another secret, which is long enough")})
-    async with open_resources(changed, clock, print_mail) as app.state.resources:
+    async with open_resources(changed, clock, None) as app.state.resources:
         assert_problem(await refresh(client, granted["refresh_token"]), 401, "invalid_refresh_token")
         assert_problem(await get_account(client, granted["access_token"]), 401, "not_authenticated")
         granted = await get_tokens(client, patient.email)
@@ -282,7 +282,7 @@ class TestWithMoreExpensiveHashing:
     ) -> AsyncIterator[Person]:
         """An account whose password was hashed with fewer passes."""
         changed = settings.model_copy(update={"password_passes": settings.password_passes + 1})
-        async with open_resources(changed, clock, print_mail) as app.state.resources:
+        async with open_resources(changed, clock, None) as app.state.resources:
             yield patient
 
     async def find_hash(self, database: Database, person: Person) -> str:

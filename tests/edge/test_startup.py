@@ -12,7 +12,7 @@ from starlette.types import Message
 
 from app.db.database import Database
 from app.db.schema import UnknownSchemaError
-from app.edge.startup import StartupErrorMiddleware
+from app.edge.startup import run_lifespan
 from tests.databases import migrate, open_engine
 from tests.servers import Server
 
@@ -57,9 +57,9 @@ async def test_unexpected_failure_of_the_start_keeps_its_traceback() -> None:
     async def receive() -> Message:
         return {"type": "lifespan.startup"}
 
-    app = StartupErrorMiddleware(Starlette(lifespan=lifespan), expected=(UnknownSchemaError,))
+    start = Starlette(lifespan=lifespan).router.lifespan
     with pytest.raises(ZeroDivisionError):
-        await app({"type": "lifespan", "state": {}}, receive, send)
+        await run_lifespan(start, (UnknownSchemaError,), {"type": "lifespan", "state": {}}, receive, send)
     [failed] = sent
     assert failed["type"] == "lifespan.startup.failed"
     assert "Traceback" in failed["message"]

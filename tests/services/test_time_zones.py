@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import text
 from tzdata import IANA_VERSION
 
-from app.adapters.mail import print_mail
 from app.cli import main
 from app.core.settings import Settings
 from app.db.database import Database
@@ -58,7 +57,7 @@ async def test_newer_release_is_recorded_beside_older_ones(database: Database) -
 async def test_start_with_older_data_is_refused(settings: Settings, database: Database, clock: SetClock) -> None:
     await record_release(database, LATER)
     with pytest.raises(OlderTimeZonesError, match=f"{LATER}.*{IANA_VERSION}"):
-        async with open_resources(settings, clock, print_mail):
+        async with open_resources(settings, clock, None):
             pytest.fail("the application started")
     assert await read_releases(database) == {LATER: False}
 
@@ -69,7 +68,7 @@ async def test_start_with_older_data_can_be_allowed(
     caplog.set_level(logging.INFO, "app.main")
     await record_release(database, LATER)
     settings = settings_for(database_url, allow_older_time_zones=True)
-    async with open_resources(settings, clock, print_mail):
+    async with open_resources(settings, clock, None):
         assert f"time zones: IANA {IANA_VERSION}" in caplog.messages
     assert await read_releases(database) == {LATER: False}
 

@@ -9,7 +9,6 @@ import pytest
 from fastapi import FastAPI
 from playwright.async_api import ViewportSize
 
-from app.adapters.mail import print_mail
 from app.http.routes import list_routes
 from app.main import open_resources
 from app.repositories import search_bounds
@@ -96,7 +95,7 @@ async def read_every_page(assembled: FastAPI, url: str) -> dict[tuple[str, str],
     """Return all pages of a clinic on this database, for every role, without random parts."""
     clock = SetClock()
     pages = {}
-    async with open_resources(settings_for(url), clock, print_mail) as resources, make_client(assembled) as client:
+    async with open_resources(settings_for(url), clock, None) as resources, make_client(assembled) as client:
         assembled.state.resources = resources
         admin = await make_admin(resources, client, clock.time)
         world = await World.make(resources, client, admin, clock)

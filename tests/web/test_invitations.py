@@ -1,13 +1,14 @@
 """Invitations on pages: an administrator sends one, and a doctor joins with it."""
 
 import re
-from dataclasses import replace
 
 import httpx2
 from fastapi import FastAPI
 
 from app.adapters.mail import Mail
-from tests.conftest import read_token
+from app.core.settings import Settings
+from app.main import open_resources
+from tests.conftest import SetClock, read_token
 from tests.people import PASSWORD, Person, assert_problem
 from tests.web.conftest import Forms
 from tests.web.markup import read_text
@@ -58,17 +59,20 @@ async def test_doctor_accepts_an_invitation(
 
 
 async def test_pages_do_not_promise_mail_that_is_only_printed(
-    forms: Forms, client: httpx2.AsyncClient, admin: Person, app: FastAPI
+    forms: Forms, client: httpx2.AsyncClient, admin: Person, app: FastAPI, settings: Settings, clock: SetClock
 ) -> None:
+    async def send(_: Mail) -> None:
+        pass
+
     await forms.sign_in(admin)
     pages = (INVITATIONS, "/forgotten", "/reset", f"/office/users/{admin.id}?decision=remove-second-factor")
-    for sends_mail in (True, False):
-        app.state.resources = replace(app.state.resources, sends_mail=sends_mail)
-        shown = [read_text(await client.get(page)) for page in pages]
-        shown.append(read_text(await forms.send(INVITATIONS, email=GUEST)))
-        assert [("server does not send email" in text) for text in shown] == [not sends_mail] * len(shown)
+    for mailer in (send, None):
+        async with open_resources(settings, clock, mailer) as app.state.resources:
+            shown = [read_text(await client.get(page)) for page in pages]
+            shown.append(read_text(await forms.send(INVITATIONS, email=GUEST)))
+        assert [("server does not send email" in text) for text in shown] == [mailer is None] * len(shown)
         assert "/invitation?token=" in shown[-1]
-        assert ("We are sending" in shown[-1]) == sends_mail
+        assert ("We are sending" in shown[-1]) == (mailer is not None)
 
 
 async def test_used_invitation_leads_its_doctor_to_the_start_page(

@@ -1,5 +1,7 @@
 """The session cookie of the pages: what it gives access to, and when it expires."""
 
+from dataclasses import replace
+
 import httpx2
 from fastapi import FastAPI
 
@@ -85,9 +87,7 @@ async def test_sign_in_redirects_to_pages_of_this_site_only(forms: Forms, patien
 async def test_production_cookie_is_bound_to_the_host_and_to_tls(app: FastAPI, client: httpx2.AsyncClient) -> None:
     resources: Resources = app.state.resources
     settings = settings_for(resources.settings.database_url).model_copy(update={"environment": "production"})
-    app.state.resources = Resources(
-        settings, resources.database, resources.passwords, resources.clock, resources.mailer, resources.limits
-    )
+    app.state.resources = replace(resources, settings=settings)
     cookie = (await client.get("/sign-in")).headers["set-cookie"]
     assert cookie.startswith("__Host-forms=")
     assert {part.strip().lower() for part in cookie.split(";")[1:]} >= {"secure", "httponly", "path=/", "samesite=lax"}
