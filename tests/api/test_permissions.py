@@ -1,6 +1,5 @@
 """What a caller may see does not decide what they may change."""
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -9,12 +8,9 @@ from app.core import permissions
 from app.core.permissions import PERMISSIONS, Permission, Role
 from app.db.database import Database
 from app.repositories.patients import PatientRecord, insert_patient
-from app.services.booking import BookingRequest, book_appointment
 from tests.conftest import Register, SetClock
 from tests.people import Person
-from tests.services.interruptions import NOW, make_actor, make_reference
-
-TEN = datetime(2026, 12, 8, 10, tzinfo=UTC)
+from tests.services.visits import NOW, TEN, book
 
 
 @pytest.fixture(autouse=True)
@@ -48,14 +44,7 @@ async def test_patient_who_is_also_a_doctor_cannot_record_their_own_attendance(
     async with database.write() as transaction:
         record = PatientRecord(UUID(colleague.id), UUID(colleague.id), colleague.name, NOW)
         await insert_patient(transaction, record)
-        booked = await book_appointment(
-            transaction,
-            make_actor(colleague, Role.DOCTOR),
-            BookingRequest(UUID(doctor.id), TEN),
-            patient=make_reference(colleague),
-            reason=None,
-            now=NOW,
-        )
+    booked = await book(database, doctor, colleague)
     both = PERMISSIONS[Role.DOCTOR] | PERMISSIONS[Role.PATIENT]
     monkeypatch.setattr(permissions, "PERMISSIONS", {**PERMISSIONS, Role.DOCTOR: both})
     clock.time = TEN

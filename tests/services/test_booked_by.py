@@ -6,15 +6,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from app.core.errors import DomainError
 from app.core.permissions import Role, Scope, scope_of
 from app.db.database import Database
 from app.repositories.appointments import get_appointment, page_appointments
-from app.services.booking import BookingRequest, book_appointment, hold_time
 from tests.conftest import Register
 from tests.people import Person
-from tests.services.interruptions import NOW, make_actor, make_reference
+from tests.services.visits import NOW, TEN, book, hold, make_actor
 
-TEN, ELEVEN = datetime(2026, 12, 8, 10, tzinfo=UTC), datetime(2026, 12, 8, 11, tzinfo=UTC)
+ELEVEN = datetime(2026, 12, 8, 11, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -28,17 +28,13 @@ async def test_actor_who_books_for_a_patient_is_stored_and_shown_in_the_history(
     database: Database, doctor: Person, patient: Person, desk: Person, is_held: bool
 ) -> None:
     await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
-    actor, request = make_actor(desk, Role.PATIENT), BookingRequest(UUID(doctor.id), TEN)
     hold_id = None
-    async with database.write() as transaction:
-        if is_held:
-            held = await hold_time(transaction, actor, request, patient=make_reference(patient), now=NOW)
-            hold_id = held.id
+    if is_held:
+        hold_id = (await hold(database, doctor, patient, by=desk)).id
+        async with database.read() as transaction:
             stored = await transaction.execute(text("SELECT patient_id, booked_by FROM appointments"))
             assert [UUID(str(id_)) for id_ in stored.one()] == [UUID(patient.id), UUID(desk.id)]
-        booked = await book_appointment(
-            transaction, actor, request, patient=make_reference(patient), reason=None, hold_id=hold_id, now=NOW
-        )
+    booked = await book(database, doctor, patient, by=desk, hold_id=hold_id)
     assert hold_id in {None, booked.id}
     path = f"/appointments/{booked.id}"
     shown = (await patient.get(path)).json()
@@ -52,15 +48,7 @@ async def test_actor_who_books_for_a_patient_is_stored_and_shown_in_the_history(
 
 async def test_erasure_keeps_who_booked(database: Database, doctor: Person, patient: Person, desk: Person) -> None:
     await doctor.publish("2026-12-08T09:00:00Z", "2026-12-08T12:00:00Z")
-    async with database.write() as transaction:
-        booked = await book_appointment(
-            transaction,
-            make_actor(desk, Role.PATIENT),
-            BookingRequest(UUID(doctor.id), TEN),
-            patient=make_reference(patient),
-            reason=None,
-            now=NOW,
-        )
+    booked = await book(database, doctor, patient, by=desk)
     await desk.delete("/auth/me")
     await patient.delete("/auth/me")
     history = (await doctor.get(f"/appointments/{booked.id}/history")).json()
@@ -104,5 +92,9 @@ async def test_scope_decides_which_visits_are_found(
                 transaction, scope, as_of=NOW, since=None, until=None, statuses=(), after=None, limit=10
             )
             assert [each.id for each in found] == ids, scope
-            for id_ in ids:
-                assert (await get_appointment(transaction, scope, id_)).id == id_
+            for id_ in (first, second):
+                if id_ in ids:
+                    assert (await get_appointment(transaction, scope, id_)).id == id_
+                else:
+                    with pytest.raises(DomainError, match="not_found"):
+                        await get_appointment(transaction, scope, id_)

@@ -1,37 +1,21 @@
 """Changes of rules and of other appointments between the check of a booking and its insert."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from app.core.errors import DomainError
-from app.core.permissions import Role
 from app.db.database import Database
-from app.repositories.appointments import AppointmentRecord
-from app.services.booking import BookingRequest, book_appointment
 from app.services.schedule import publish_availability, withdraw_availability
 from tests.conftest import Register
 from tests.people import Person
-from tests.services.interruptions import NOW, change_schedule_version, interrupted, make_actor, make_reference
-
-TEN = datetime(2026, 12, 8, 10, tzinfo=UTC)
+from tests.services.interruptions import change_schedule_version, interrupted
+from tests.services.visits import NOW, TEN, book
 
 # On SQLite a transaction excludes all other writers as soon as its first statement runs.
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-
-
-async def book(database: Database, doctor: Person, patient: Person) -> AppointmentRecord:
-    async with database.write() as transaction:
-        return await book_appointment(
-            transaction,
-            make_actor(patient, Role.PATIENT),
-            BookingRequest(UUID(doctor.id), TEN),
-            patient=make_reference(patient),
-            reason=None,
-            now=NOW,
-        )
 
 
 async def test_booking_is_checked_again_if_the_rules_change(
@@ -98,7 +82,6 @@ async def test_booking_succeeds_if_the_conflicting_appointment_is_cancelled(
 async def test_second_of_two_equal_availabilities_published_at_once_is_refused(
     database_url: str, database: Database, doctor: Person
 ) -> None:
-
     async def publish(own: Database) -> None:
         async with own.write() as transaction:
             await publish_availability(transaction, UUID(doctor.id), start=TEN, end=TEN + timedelta(hours=2), now=NOW)

@@ -11,13 +11,13 @@ from app.core.errors import DomainError
 from app.core.permissions import Role
 from app.db.database import Database
 from app.repositories.appointments import AppointmentRecord
-from app.repositories.bookings import HoldRecord
-from app.services.booking import BookingRequest, book_appointment, hold_time, reschedule_appointment
+from app.services.booking import reschedule_appointment
 from tests.conftest import Register
 from tests.people import Person
-from tests.services.interruptions import NOW, change_schedule_version, interrupted, make_actor, make_reference
+from tests.services.interruptions import change_schedule_version, interrupted
+from tests.services.visits import NOW, TEN, book, hold, make_actor
 
-TEN, NOON = datetime(2026, 12, 8, 10, tzinfo=UTC), datetime(2026, 12, 8, 12, tzinfo=UTC)
+NOON = datetime(2026, 12, 8, 12, tzinfo=UTC)
 
 # On SQLite a transaction excludes all other writers as soon as its first statement runs.
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
@@ -38,30 +38,6 @@ async def reschedule(database: Database, patient: Person, appointment: str) -> A
             visit_type_id=None,
             versions=None,
             now=NOW,
-        )
-
-
-async def book(database: Database, doctor: Person, patient: Person, start: datetime) -> AppointmentRecord:
-    async with database.write() as transaction:
-        wanted = BookingRequest(UUID(doctor.id), start)
-        return await book_appointment(
-            transaction,
-            make_actor(patient, Role.PATIENT),
-            wanted,
-            patient=make_reference(patient),
-            reason=None,
-            now=NOW,
-        )
-
-
-async def hold(database: Database, doctor: Person, patient: Person, now: datetime = NOW) -> HoldRecord:
-    async with database.write() as transaction:
-        return await hold_time(
-            transaction,
-            make_actor(patient, Role.PATIENT),
-            BookingRequest(UUID(doctor.id), TEN),
-            patient=make_reference(patient),
-            now=now,
         )
 
 

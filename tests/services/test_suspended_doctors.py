@@ -12,7 +12,7 @@ from app.services.appointment_status import cancel_appointment
 from app.services.suspended_doctors import cancel_visit
 from tests.conftest import Register
 from tests.people import Person
-from tests.services.interruptions import NOW, make_actor
+from tests.services.visits import NOW, make_actor
 
 REASON = "The practice has closed"
 

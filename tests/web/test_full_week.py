@@ -40,6 +40,11 @@ async def fill_week(doctor: Person, register: Register, *, number: int, minutes:
     await patients[0].book(doctor, "2026-12-03T09:00:00Z", visit_type_id=visit_type["id"])
 
 
+async def read_full_day(client: httpx2.AsyncClient) -> str:
+    """Return the column of Wednesday in the week."""
+    return (await client.get(WEEK)).text.partition('id="d2026-12-02"')[2].partition("</section>")[0]
+
+
 async def test_full_day_does_not_stretch_the_week(register: Register, open_tab: OpenTab) -> None:
     failures = []
     for minutes in (5, 10, 15):
@@ -64,8 +69,7 @@ async def test_short_visits_share_a_link_to_the_day(
     doctor = await open_practice(register)
     await fill_week(doctor, register, number=13, minutes=10)
     await forms.sign_in(doctor)
-    shown = (await client.get(WEEK)).text
-    column = shown.partition('id="d2026-12-02"')[2].partition("</section>")[0]
+    column = await read_full_day(client)
     assert re.findall(r"<time>([\d:]+)</time> (\d+) visit", column) == [
         ("08:00", "3"), ("08:30", "3"), ("09:00", "3"), ("09:30", "3"),
     ]  # fmt: skip
@@ -92,8 +96,7 @@ async def test_combined_visits_show_the_status_that_they_share(
             assert done.status_code == 200, done.text
     await doctor.take_time_off("2026-12-02T08:50:00Z", "2026-12-02T09:00:00Z")
     await forms.sign_in(doctor)
-    shown = (await client.get(WEEK)).text
-    column = shown.partition('id="d2026-12-02"')[2].partition("</section>")[0]
+    column = await read_full_day(client)
     combined = re.findall(r'<a class="patient ([a-z ]*)u\d+[^>]*><time>[\d:]+</time> 3 visits(.*?)</a>', column)
     assert combined == [
         ("fulfilled ", " <em>Completed</em>"),
