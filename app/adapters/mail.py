@@ -85,9 +85,9 @@ def email_change_mail(address: str, token: str) -> Mail:
         to=address,
         subject="Confirm your new email address",
         text=(
-            "An account is to use this address from now on. Sign in with the previous address and enter this code on "
-            "the page /my/account/email within 24 hours (API clients: POST /auth/email/confirm):\n\n"
-            f"{token}\n\nIf you did not request it, do nothing: without this code the account keeps its address."
+            "A change of your account's email address to this one was requested. Sign in with the current address and "
+            "enter this code on the page /my/account/email within 24 hours (API clients: POST /auth/email/confirm):"
+            f"\n\n{token}\n\nIf you did not request it, do nothing: without this code nothing changes."
         ),
     )
 
@@ -99,9 +99,9 @@ def email_change_requested_mail(address: str, new_address: str) -> Mail:
         to=address,
         subject="A new email address was requested",
         text=(
-            f"Your account is to use the address {mask_email(new_address)} instead of this one, as soon as it is "
-            "confirmed with a code that was sent there.\n\nIf you did not request this, choose a new password on the "
-            "page /forgotten. This cancels the change and ends all your sessions."
+            f"A change of your account's email address from this one to {mask_email(new_address)} was requested. It "
+            "takes effect when the code that was sent to the new address is entered.\n\nIf you did not request it, "
+            "choose a new password on the page /forgotten. This cancels the change and ends all your sessions."
         ),
     )
 
