@@ -131,7 +131,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The visits that a query may return: those in the calendar of a doctor, and those of a patient."""
+    """The visits that a query may return: those of a doctor's calendar and those of a patient; none without either."""
 
     doctor_id: UUID | None = None
     patient_id: UUID | None = None

@@ -20,7 +20,7 @@ class Patient(Base):
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), unique=True)
     """The account of the patient. ``NULL`` while they have none."""
     name: Mapped[str] = mapped_column(String(100))
-    """The name of the account is the same; ``repositories.patients`` changes both."""
+    """The name of the account is the same; ``users.update_name`` changes both."""
     name_key: Mapped[str] = mapped_column(String(200))
     """Only for searching; see ``core.text.search_key``."""
     birth_date: Mapped[date | None]

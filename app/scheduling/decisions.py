@@ -140,8 +140,7 @@ def check_action(
 ) -> Refusal | None:
     """Return why an action on an appointment that starts at ``start`` is refused, or ``None``.
 
-    ``cutoff`` is how long before the start a patient must act, in microseconds; ``None`` for doctors, who have no
-    deadline.
+    ``cutoff`` is how long before the start the action must happen, in microseconds; ``None`` if there is no deadline.
     """
     transition = TRANSITIONS[action]
     if status not in transition.sources:

@@ -37,7 +37,7 @@ STATUSES: Mapping[AppointmentStatus, str] = {
 def possible_actions(visit: AppointmentRecord, now: datetime) -> frozenset[Action]:
     """Return what the doctor can do with a visit now."""
     start = to_instant(visit.start_time)
-    # Without a `cutoff`: the deadline for cancelling binds patients only.
+    # Without a `cutoff`: doctors may move and cancel after the deadline.
     return frozenset(
         action for action in Action if not check_action(action, visit.status, start, to_instant(now), cutoff=None)
     )
