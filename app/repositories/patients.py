@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import func, insert, select, update
 
+from app.core.errors import DomainError
 from app.core.text import search_key
 from app.db.database import Transaction
 from app.db.records import read_record
@@ -80,6 +81,12 @@ async def get_patient(transaction: Transaction, patient_id: UUID) -> PatientReco
 
 
 async def update_patient(transaction: Transaction, patient_id: UUID, changes: Mapping[str, Any]) -> None:
-    """Change fields of a record, except the name, which ``users.update_name`` changes."""
-    if changes:
-        await transaction.execute(update(Patient).where(Patient.id == patient_id).values(changes))
+    """Change fields of a record, except the name, which ``users.update_name`` changes.
+
+    Raises ``not_authenticated`` if the record was erased while this waited.
+    """
+    if not changes:
+        return
+    changed = update(Patient).where(Patient.id == patient_id, Patient.erased_at.is_(None)).values(changes)
+    if (await transaction.execute(changed.returning(Patient.id))).one_or_none() is None:
+        raise DomainError("not_authenticated")

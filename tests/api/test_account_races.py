@@ -20,6 +20,7 @@ from app.repositories import sessions as login_sessions
 from app.repositories import users
 from app.repositories.profile_changes import replace_change
 from app.services import accounts, administration, doctor_profile, email_change, privacy
+from app.services.patients import change_own_record
 from app.services.profile_review import accept_change
 from tests.conftest import ConfirmEmail, Register, SetClock, read_token
 from tests.people import PASSWORD, Person, assert_problem
@@ -90,6 +91,26 @@ async def test_profile_change_that_waits_for_an_erasure_is_refused(
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_change_of_contact_details_that_waits_for_an_erasure_is_refused(
+    patient: Person, database: Database, clock: SetClock
+) -> None:
+    actor = Actor(UUID(patient.id), Role.PATIENT, patient.name)
+
+    async def change() -> None:
+        async with database.write() as transaction:
+            await change_own_record(transaction, actor, {"phone": "+442071838750"}, clock.time)
+
+    async with database.write() as transaction:
+        await privacy.erase(transaction, actor.id, actor.role, clock.time, by=actor.id)
+        waiting = asyncio.create_task(change())
+        await asyncio.sleep(WAIT_SECONDS)
+        assert not waiting.done()
+    with pytest.raises(DomainError, match="not_authenticated"):
+        await waiting
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM patients WHERE phone IS NOT NULL")) == 0
+
+
 async def test_review_that_waits_for_an_erasure_finds_no_change(
     doctor: Person, database: Database, clock: SetClock
 ) -> None:
