@@ -100,7 +100,7 @@ ERRORS: dict[str, tuple[Kind, str]] = {
     "not_yourself": (Kind.CONFLICT, "You cannot do this to your own account."),
     "has_appointments": (
         Kind.CONFLICT,
-        "Patients have upcoming visits with this doctor. Cancel them first.",
+        "There are upcoming visits. Cancel them first.",
     ),
     "too_many": (Kind.CONFLICT, "You have reached the limit. Remove some first."),
     "request_in_flight": (
@@ -184,6 +184,7 @@ FIELD_ERRORS = {
     "no_letter_or_digit": "must contain a letter or a digit",
     "no_such_date": "is not a date that exists",
     "no_such_time": "is not a time that exists",
+    "not_a_child": "must be that of a child; adults get an account of their own",
     "not_in_list": "must be in the list",
     "one_end_only": "must have both times or neither",
     "overlaps_earlier_window": "must not overlap the window before",

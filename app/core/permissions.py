@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
@@ -20,13 +20,30 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+class Relation(StrEnum):
+    """What a guardian is to a dependant."""
+
+    PARENT = "parent"
+    GUARDIAN = "guardian"
+    CARER = "carer"
+    PARTNER = "partner"
+    OTHER = "other"
+
+
+class GuardianRight(StrEnum):
+    """What a guardian may do for a dependant."""
+
+    SEE = "see"
+    BOOK = "book"
+
+
 class Permission(StrEnum):
     """What a caller may be allowed to do. The values are the rows of the table in ``docs/security.md``."""
 
     BOOK_ONLINE = "hold and book a time online"
     SEE_OWN_VISITS = "see their own visits as a patient"
     CHANGE_ONLINE = "move and cancel their own visits online"
-    EDIT_OWN_RECORD = "see and edit their own record as a patient"
+    EDIT_OWN_RECORD = "see and edit their own record as a patient, and those of their dependants"
     SEE_OWN_CALENDAR = "see the day, the week and the visits of their own calendar"
     CHANGE_FOR_PATIENTS = "move and cancel for patients in their own calendar"
     CHANGE_AFTER_DEADLINE = "move and cancel after the doctor's deadline"
@@ -130,25 +147,42 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
+class Dependants:
+    """The patients for whom a guardian has a right on a day."""
+
+    guardian_id: UUID
+    right: GuardianRight
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
-    """The visits that a query may return: those of a doctor's calendar and those of a patient; none without either."""
+    """The visits that a query may return: in the calendar of a doctor, of a patient, and of a patient's dependants.
+
+    Without any of them, there are none.
+    """
 
     doctor_id: UUID | None = None
     patient_id: UUID | None = None
+    dependants: Dependants | None = None
 
 
-def scope_of(actor: Actor) -> Scope:
-    """Return the visits that the actor may see."""
+def scope_of(actor: Actor, day: date | None = None) -> Scope:
+    """Return the visits that the actor may see. With a day, those of their dependants on this day are included."""
     # Administrators see visits only by emergency access, or those of a suspended doctor (ADR 0045).
+    is_patient = actor.may(Permission.SEE_OWN_VISITS)
     return Scope(
         doctor_id=actor.id if actor.may(Permission.SEE_OWN_CALENDAR) else None,
-        patient_id=actor.id if actor.may(Permission.SEE_OWN_VISITS) else None,
+        patient_id=actor.id if is_patient else None,
+        dependants=Dependants(actor.id, GuardianRight.SEE, day) if is_patient and day else None,
     )
 
 
-def scope_to_change(actor: Actor) -> Scope:
-    """Return the visits that the actor may move and cancel."""
+def scope_to_change(actor: Actor, day: date) -> Scope:
+    """Return the visits that the actor may move and cancel, including those of their dependants on this day."""
+    is_patient = actor.may(Permission.CHANGE_ONLINE)
     return Scope(
         doctor_id=actor.id if actor.may(Permission.CHANGE_FOR_PATIENTS) else None,
-        patient_id=actor.id if actor.may(Permission.CHANGE_ONLINE) else None,
+        patient_id=actor.id if is_patient else None,
+        dependants=Dependants(actor.id, GuardianRight.BOOK, day) if is_patient else None,
     )

@@ -1,12 +1,13 @@
 """Representations of records, shared by several routes of the API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from app.core.permissions import Actor
+from app.repositories.appointments import AppointmentRecord
 from app.repositories.availabilities import AvailabilityRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.profile_changes import ProfileReview
@@ -18,7 +19,7 @@ from app.schemas import privacy, schedule, slots
 from app.schemas.accounts import SecondFactor, Session, User
 from app.schemas.appointments import Appointment, Version
 from app.schemas.doctors import Doctor, PendingChange
-from app.schemas.patients import Patient
+from app.schemas.patients import Dependant, Patient
 from app.services.conflicts import Affected
 from app.services.privacy import Export, Practice
 
@@ -82,17 +83,28 @@ def represent_export(found: Export, actor: Actor, now: datetime) -> privacy.Expo
         sessions=[Session(**asdict(each), current=each.id == current) for each in found.sessions],
         known_devices=[privacy.KnownDevice.model_validate(each) for each in found.known_devices],
         second_factor=SecondFactor.model_validate(found.second_factor),
-        appointments=[
-            privacy.ExportedAppointment(
-                **Appointment.model_validate(each).model_dump(),
-                history=[Version.model_validate(version) for version in found.versions[each.id]],
-            )
-            for each in found.appointments
-        ],
+        appointments=_visits(found, found.appointments),
         record=found.record and Patient.model_validate(found.record),
+        dependants=[
+            privacy.ExportedDependant(
+                **Dependant.model_validate(each.dependant).model_dump(),
+                appointments=_visits(found, each.appointments),
+            )
+            for each in found.dependants
+        ],
         practice=_practice(actor.id, found.practice) if found.practice else None,
         access=[privacy.Access.model_validate(each) for each in found.access],
     )
+
+
+def _visits(found: Export, visits: Sequence[AppointmentRecord]) -> list[privacy.ExportedAppointment]:
+    return [
+        privacy.ExportedAppointment(
+            **Appointment.model_validate(each).model_dump(),
+            history=[Version.model_validate(version) for version in found.versions[each.id]],
+        )
+        for each in visits
+    ]
 
 
 def _practice(doctor_id: UUID, practice: Practice) -> privacy.Practice:

@@ -4,7 +4,7 @@ from app.models.clinic import Clinic, ClinicDoctor, Member, MemberScope
 from app.models.doctor import Availability, Doctor, ProfileChange, TimeOff, VisitType
 from app.models.idempotency import IdempotencyKey
 from app.models.login import KnownDevice, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
-from app.models.patient import Patient
+from app.models.patient import Guardian, Patient
 from app.models.search_offer import DoctorLanguage, Offer
 from app.models.time_zones import TimeZoneRelease
 from app.models.user import EmailChange, EmailConfirmation, Invitation, MailCount, PasswordReset, User
@@ -21,6 +21,7 @@ __all__ = [
     "DoctorLanguage",
     "EmailChange",
     "EmailConfirmation",
+    "Guardian",
     "IdempotencyKey",
     "Invitation",
     "KnownDevice",

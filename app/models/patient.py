@@ -3,11 +3,12 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import CheckConstraint, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.permissions import Relation
 from app.db.base import Base
-from app.db.types import UtcDateTime
+from app.db.types import UtcDateTime, stored_enum
 
 
 class Patient(Base):
@@ -35,3 +36,33 @@ class Patient(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When the personal data of the record were erased."""
+
+
+class Guardian(Base):
+    """A patient who acts for another one, the dependant, such as a parent for a child."""
+
+    __tablename__ = "guardians"
+
+    patient_id: Mapped[UUID] = mapped_column(ForeignKey("patients.id", ondelete="CASCADE"), primary_key=True)
+    """The dependant."""
+    guardian_id: Mapped[UUID] = mapped_column(
+        ForeignKey("patients.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    relation: Mapped[Relation] = mapped_column(stored_enum(Relation))
+    """What the guardian is to the dependant."""
+    may_book: Mapped[bool]
+    """Whether the guardian may book, move and cancel visits of the dependant."""
+    may_see: Mapped[bool]
+    """Whether the guardian may see the visits of the dependant."""
+    valid_until: Mapped[date | None]
+    """The last day of the guardian's rights, in UTC; ``NULL`` if no end is known."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    """Who granted the rights."""
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the rights were ended before the last day."""
+
+    __table_args__ = (
+        CheckConstraint("patient_id <> guardian_id", name="not_oneself"),
+        CheckConstraint("may_see OR NOT may_book", name="who_books_sees"),
+    )

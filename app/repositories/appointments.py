@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, false, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, exists, false, func, insert, or_, select, tuple_, update
 from sqlalchemy.orm import aliased
 
 from app.core.errors import DomainError
@@ -18,6 +18,7 @@ from app.db.database import Transaction
 from app.db.records import read_record
 from app.models import Appointment, AppointmentVersion, Doctor, Patient, User, VisitType
 from app.repositories.doctors import is_listed
+from app.repositories.guardians import list_dependant_ids
 from app.repositories.search_bounds import lower_bounds
 from app.scheduling.decisions import MAX_VISIT
 from app.scheduling.intervals import Interval, to_instant
@@ -152,6 +153,8 @@ def _within(scope: Scope) -> ColumnElement[bool]:
         conditions.append(Appointment.doctor_id == scope.doctor_id)
     if scope.patient_id:
         conditions.append(Appointment.patient_id == scope.patient_id)
+    if scope.dependants:
+        conditions.append(Appointment.patient_id.in_(list_dependant_ids(scope.dependants)))
     return or_(false(), *conditions)
 
 
@@ -240,6 +243,12 @@ async def list_upcoming(
         found = found.where(Appointment.start_time < until)
     rows = await transaction.execute(found.order_by(Appointment.start_time, Appointment.id))
     return [(row.id, (to_instant(row.start_time), to_instant(row.end_time))) for row in rows]
+
+
+async def has_upcoming(transaction: Transaction, scope: Scope, *, since: datetime) -> bool:
+    """Return whether the scope has active appointments that end after ``since``."""
+    found = exists().where(_within(scope), Appointment.status.in_(ACTIVE), Appointment.end_time > since)
+    return bool(await transaction.scalar(select(found)))
 
 
 class ChangedAppointment(NamedTuple):

@@ -307,15 +307,16 @@ async def release_holds(
     *,
     doctor_id: UUID,
     patient_id: UUID,
+    family: Collection[UUID] = (),
     now: datetime,
     against: tuple[Interval, Interval] | None,
 ) -> bool:
-    """Delete the doctor's expired holds and the patient's own holds; return whether there were any.
+    """Delete the doctor's expired holds, and those of the patient and the family; return whether there were any.
 
     If ``against``, a visit and its busy time, is given, the patient's holds are deleted only if they overlap it. Both
     calendars must be locked: two transactions that release time and occupy each other's could deadlock.
     """
-    own = Appointment.patient_id == patient_id
+    own = Appointment.patient_id.in_([patient_id, *family]) if family else Appointment.patient_id == patient_id
     if against is not None:
         visit, busy = against
         own = and_(own, or_(_takes_place_in(visit), and_(Appointment.doctor_id == doctor_id, _is_busy_in(busy))))
@@ -364,11 +365,10 @@ async def find_hold(transaction: Transaction, hold_id: UUID, patient_id: UUID) -
 
 
 async def delete_hold(transaction: Transaction, hold_id: UUID, patient_id: UUID) -> bool:
-    """Delete one of a patient's holds; return whether it existed."""
+    """Delete a hold that a patient has, or has created for a dependant; return whether it existed."""
+    own = or_(Appointment.patient_id == patient_id, Appointment.booked_by == patient_id)
     deleted = await transaction.scalar(
-        delete(Appointment)
-        .where(Appointment.id == hold_id, Appointment.patient_id == patient_id, _IS_HOLD)
-        .returning(Appointment.id)
+        delete(Appointment).where(Appointment.id == hold_id, own, _IS_HOLD).returning(Appointment.id)
     )
     return deleted is not None
 

@@ -25,6 +25,7 @@ from app.models import (
     User,
     VisitType,
 )
+from app.repositories.guardians import delete_guardians
 from app.repositories.search_bounds import delete_offers
 from app.scheduling.status import AppointmentStatus
 
@@ -40,6 +41,7 @@ async def erase_patient(transaction: Transaction, patient_id: UUID, now: datetim
     # A hold is not a visit, so no part of it has to be kept.
     await transaction.execute(delete(Appointment).where(own, Appointment.status == AppointmentStatus.PENDING))
     await transaction.execute(update(Appointment).where(own).values(reason=None, cancel_reason=None))
+    await delete_guardians(transaction, patient_id)
     await transaction.execute(
         update(Patient)
         .where(Patient.id == patient_id)

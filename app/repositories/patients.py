@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import exists, func, insert, select, update
 
 from app.core.errors import DomainError
 from app.core.text import search_key
@@ -43,17 +43,19 @@ class PatientRecord:
         }
 
 
-_RECORD = select(
+PATIENT_COLUMNS = (
     Patient.id,
     Patient.user_id,
     Patient.name,
     Patient.created_at,
     Patient.birth_date,
     Patient.phone,
-    func.coalesce(Patient.email, User.email).label("email"),
+    func.coalesce(Patient.email, select(User.email).where(User.id == Patient.user_id).scalar_subquery()).label("email"),
     Patient.locale,
     Patient.time_zone,
-).outerjoin(User, User.id == Patient.user_id)
+)
+"""The columns of a ``PatientRecord``."""
+_RECORD = select(*PATIENT_COLUMNS)
 
 
 async def insert_patient(transaction: Transaction, patient: PatientRecord) -> None:
@@ -81,12 +83,28 @@ async def get_patient(transaction: Transaction, patient_id: UUID) -> PatientReco
 
 
 async def update_patient(transaction: Transaction, patient_id: UUID, changes: Mapping[str, Any]) -> None:
-    """Change fields of a record, except the name, which ``users.update_name`` changes.
+    """Change fields of a record. The name of a patient with an account must be changed by ``users.update_name``.
 
     Raises ``not_authenticated`` if the record was erased while this waited.
     """
     if not changes:
         return
-    changed = update(Patient).where(Patient.id == patient_id, Patient.erased_at.is_(None)).values(changes)
+    values = dict(changes)
+    if "name" in values:
+        values["name_key"] = search_key(values["name"])
+    changed = update(Patient).where(Patient.id == patient_id, Patient.erased_at.is_(None)).values(values)
     if (await transaction.execute(changed.returning(Patient.id))).one_or_none() is None:
         raise DomainError("not_authenticated")
+
+
+async def lock_patient(transaction: Transaction, patient_id: UUID) -> None:
+    """Lock a record against changes until the transaction ends. Bookings do not wait for it."""
+    locked = select(Patient.id).where(Patient.id == patient_id)
+    await transaction.execute(locked.with_for_update(key_share=True))
+
+
+async def is_erased(transaction: Transaction, patient_id: UUID) -> bool:
+    """Return whether a record has been erased."""
+    return bool(
+        await transaction.scalar(select(exists().where(Patient.id == patient_id, Patient.erased_at.is_not(None))))
+    )

@@ -18,12 +18,13 @@ from app.http.requests import StrictRoute
 from app.http.versions import ETAG_HEADER, IfMatch, tag_appointment
 from app.repositories import appointment_versions, appointments
 from app.repositories.appointment_versions import VersionRecord
-from app.repositories.appointments import AppointmentRecord, Reference
+from app.repositories.appointments import AppointmentRecord
 from app.scheduling.status import ACTIVE
 from app.schemas import appointments as wire
 from app.schemas.fields import PageQuery
 from app.services import appointment_status, booking, conflicts
 from app.services.booking import BookingRequest
+from app.services.dependants import choose_patient
 from app.services.patient_limits import LIMIT_CODES
 
 router = APIRouter(tags=["Appointments"], route_class=StrictRoute)
@@ -91,7 +92,7 @@ async def list_doctors_appointments(
         else partial(appointments.page_appointments, transaction, Scope(doctor_id=actor.id))
     )
     upcoming = query.from_ is None and query.to is None and not query.status
-    return await _list(page, query, request, response, now, trail, upcoming=upcoming)
+    return await list_page(page, query, request, response, now, trail, upcoming=upcoming)
 
 
 @router.post(
@@ -128,7 +129,7 @@ async def book_appointment(
     # After `Audit`: a repeated request is answered here at once, and is recorded as a look (ADR 0017).
     _: Idempotent,
 ) -> AppointmentRecord:
-    """Book an appointment for yourself.
+    """Book an appointment for yourself, or for one of your dependants (`on_behalf_of`).
 
     With a doctor who offers visit types, send the `visit_type_id` and the start of one of the doctor's slots. With a
     doctor who does not, any time within one of the doctor's free windows can be booked.
@@ -140,7 +141,7 @@ async def book_appointment(
         transaction,
         actor,
         BookingRequest(body.doctor_id, body.start_time, body.end_time, body.visit_type_id),
-        patient=Reference(actor.id, actor.name),
+        patient=await choose_patient(transaction, actor, body.on_behalf_of, now),
         reason=body.reason or None,
         hold_id=body.hold_id,
         limits=resources.patient_limits,
@@ -166,10 +167,12 @@ async def list_appointments(
 ) -> Sequence[AppointmentRecord]:
     """List your appointments, as a patient or as a doctor.
 
+    Those of a dependant: `GET /patients/me/dependants/{dependant_id}/appointments`.
+
     First those that have not ended, the next one first; then the past ones, the latest first.
     """
     page = partial(appointments.page_appointments, transaction, scope_of(actor))
-    return await _list(page, query, request, response, now, trail)
+    return await list_page(page, query, request, response, now, trail)
 
 
 @router.get(
@@ -181,13 +184,13 @@ async def list_appointments(
     },
 )
 async def get_appointment(
-    appointment_id: UUID, response: Response, actor: AnyActor, transaction: DbTransaction, trail: Audit
+    appointment_id: UUID, response: Response, actor: AnyActor, transaction: DbTransaction, now: Now, trail: Audit
 ) -> AppointmentRecord:
-    """Get one of your appointments.
+    """Get one of your appointments, or one of your dependants'.
 
     The `ETag` is its version. Send it as `If-Match` when you change the appointment.
     """
-    found = await appointments.get_appointment(transaction, scope_of(actor), appointment_id)
+    found = await appointments.get_appointment(transaction, scope_of(actor, now.date()), appointment_id)
     trail.concerns(found)
     return tag_appointment(response, found)
 
@@ -207,13 +210,14 @@ async def list_versions(
     response: Response,
     actor: AnyActor,
     transaction: DbTransaction,
+    now: Now,
     trail: Audit,
 ) -> Sequence[VersionRecord]:
-    """List the versions of one of your appointments.
+    """List the versions of one of your appointments, or one of your dependants'.
 
     Oldest first. Each version shows the state of the appointment, when this state began, and who made the change.
     """
-    appointment = await appointments.get_appointment(transaction, scope_of(actor), appointment_id)
+    appointment = await appointments.get_appointment(transaction, scope_of(actor, now.date()), appointment_id)
     trail.concerns(appointment)
     after = read_cursor(query.cursor, _VERSION)
     found = await appointment_versions.page_versions(transaction, appointment, after=after, limit=query.limit + 1)
@@ -234,7 +238,7 @@ async def cancel_appointment(
     versions: IfMatch,
     trail: Audit,
 ) -> AppointmentRecord:
-    """Cancel one of your appointments.
+    """Cancel one of your appointments, or one of your dependants'.
 
     Its time can be booked again at once. Cancelling a second time returns the same response. Patients can cancel until
     the visit starts, or until the doctor's cancellation deadline (`cancel_cutoff_minutes` before the start). To give a
@@ -293,7 +297,7 @@ async def reschedule_appointment(
     trail: Audit,
     _: Idempotent,
 ) -> AppointmentRecord:
-    """Move one of your appointments to another time.
+    """Move one of your appointments, or one of your dependants', to another time.
 
     It keeps its id. If the new time is not available, the appointment stays where it is. The rules for booking apply
     to the new time. Patients can move a visit for as long as they can cancel it. If the doctor takes no bookings at the
@@ -312,7 +316,7 @@ async def reschedule_appointment(
     return tag_appointment(response, moved)
 
 
-async def _list(
+async def list_page(
     page: Callable[..., Awaitable[Sequence[AppointmentRecord]]],
     query: wire.AppointmentsQuery,
     request: Request,
@@ -322,6 +326,7 @@ async def _list(
     *,
     upcoming: bool = False,
 ) -> Sequence[AppointmentRecord]:
+    """Return a page of appointments. ``page`` queries it; with ``upcoming``, only active ones that have not ended."""
     # The cursor contains the time of the first page. What was upcoming then is upcoming on all pages, so that pages
     # neither skip nor repeat an appointment.
     after, as_of = read_appointment_cursor(query.cursor, now)

@@ -9,12 +9,12 @@ from app.http.audit import Audit
 from app.http.idempotency import Idempotent
 from app.http.problems import responses
 from app.http.requests import StrictRoute
-from app.repositories.appointments import Reference
 from app.repositories.bookings import HoldRecord
 from app.routers.appointments import REFUSALS
 from app.schemas import appointments as wire
 from app.services import booking
 from app.services.booking import BookingRequest
+from app.services.dependants import choose_patient, list_family
 from app.services.patient_limits import LIMIT_CODES
 
 router = APIRouter(prefix="/holds", tags=["Booking"], route_class=StrictRoute)
@@ -52,17 +52,19 @@ async def hold_time(
 
     For example while you fill in a form. No one else can book the slot in the meantime. To book it, send the id of the
     hold as `hold_id` to `POST /appointments`. A hold ends at `expires_at`, when you release it, or when you
-    hold another slot: you can have one hold at a time.
+    hold another slot: you can have one hold for yourself at a time, and one for your dependants.
     """
+    patient = await choose_patient(transaction, actor, body.on_behalf_of, now)
     held = await booking.hold_time(
         transaction,
         actor,
         BookingRequest(body.doctor_id, body.start_time, visit_type_id=body.visit_type_id),
-        patient=Reference(actor.id, actor.name),
+        patient=patient,
+        family=await list_family(transaction, actor, now) if body.on_behalf_of else (),
         limits=resources.patient_limits,
         now=now,
     )
-    trail.about(held.id)
+    trail.concerns_patient(patient.id).add(held.id)
     return held
 
 

@@ -21,8 +21,11 @@ Status = Literal[
 """The statuses that clients see. A hold is not an appointment yet, so `pending` is not one of them."""
 
 
+ON_BEHALF_OF = "The id of the dependant who is the patient. Default: you are the patient yourself."
+
+
 class NewAppointment(Body):
-    """An appointment to book. The patient is the caller."""
+    """An appointment to book. The patient is the caller, or one of their dependants."""
 
     doctor_id: UUID
     start_time: Instant
@@ -32,6 +35,9 @@ class NewAppointment(Body):
         "length. With a visit type, leave it out.",
     )
     visit_type_id: UUID | None = Field(None, description="Required for a doctor who has visit types.")
+    on_behalf_of: UUID | None = Field(
+        None, description="The id of the dependant who is the patient. Default: yourself."
+    )
     hold_id: UUID | None = Field(
         None, description="The id of your hold on this time. The appointment gets the same id."
     )
@@ -68,6 +74,9 @@ class NewHold(Body):
     doctor_id: UUID
     start_time: Instant
     visit_type_id: UUID | None = Field(None, description="Required for a doctor who has visit types.")
+    on_behalf_of: UUID | None = Field(
+        None, description="The id of the dependant who is the patient. Default: yourself."
+    )
 
     model_config = example(doctor_id=AMARA, start_time="2026-12-08T10:30:00-05:00", visit_type_id=CHECK_UP)
 

@@ -5,7 +5,20 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.schemas.fields import ANN, Changes, Language, LocalDate, Name, Phone, ResponseBody, TimeZone, absent, example
+from app.core.permissions import Relation
+from app.schemas.fields import (
+    ANN,
+    Body,
+    Changes,
+    Language,
+    LocalDate,
+    Name,
+    Phone,
+    ResponseBody,
+    TimeZone,
+    absent,
+    example,
+)
 
 
 class Patient(ResponseBody):
@@ -36,9 +49,58 @@ class PatientChanges(Changes):
     """Changes of a record. Fields that are left out stay as they are; null clears them."""
 
     name: Name = absent()
-    birth_date: LocalDate | None = None
+    birth_date: LocalDate | None = Field(None, examples=["1990-05-17"])
     phone: Phone | None = None
     locale: Language | None = None
     time_zone: TimeZone | None = None
 
     model_config = example(phone="+44 20 7183 8750", birth_date="1990-05-17")
+
+
+class NewChild(Body):
+    """A child for whom you book."""
+
+    name: Name
+    birth_date: LocalDate = Field(examples=["2020-03-09"])
+    relation: Relation = Field(Relation.PARENT, description="What you are to the child.")
+
+    model_config = example(name="Mia Lee", birth_date="2020-03-09")
+
+
+class Dependant(ResponseBody):
+    """A patient for whom you act."""
+
+    patient: Patient
+    relation: Relation = Field(description="What you are to them.")
+    may_book: bool = Field(description="Whether you may book, move and cancel visits.")
+    may_see: bool = Field(description="Whether you may see their visits.")
+    valid_until: date | None = Field(description="The last day of your rights, in UTC. Null if no end is known.")
+
+    model_config = example(
+        patient={
+            "id": ANN,
+            "name": "Mia Lee",
+            "birth_date": "2020-03-09",
+            "phone": None,
+            "email": None,
+            "locale": None,
+            "time_zone": None,
+            "created_at": "2026-11-30T08:00:00Z",
+        },
+        relation="parent",
+        may_book=True,
+        may_see=True,
+        valid_until="2038-03-08",
+    )
+
+
+class DependantChanges(Changes):
+    """Changes of the record of a dependant. Fields that are left out stay as they are."""
+
+    name: Name = absent()
+    birth_date: LocalDate = absent(examples=["2020-03-09"])
+    phone: Phone | None = None
+    locale: Language | None = None
+    time_zone: TimeZone | None = None
+
+    model_config = example(name="Mia Lee-Cohen")

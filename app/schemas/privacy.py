@@ -10,7 +10,7 @@ from app.schemas.accounts import SecondFactor, Session, User
 from app.schemas.appointments import VISIT, Appointment, Version
 from app.schemas.doctors import Doctor, PendingChange
 from app.schemas.fields import AMARA, ANN, ResponseBody, example
-from app.schemas.patients import Patient
+from app.schemas.patients import Dependant, Patient
 from app.schemas.schedule import Availability, TimeOff
 from app.schemas.slots import VisitType
 
@@ -19,6 +19,12 @@ class ExportedAppointment(Appointment):
     """An appointment with its history."""
 
     history: list[Version]
+
+
+class ExportedDependant(Dependant):
+    """A patient for whom you act, with all appointments."""
+
+    appointments: list[ExportedAppointment]
 
 
 class Practice(ResponseBody):
@@ -81,6 +87,7 @@ class Export(ResponseBody):
     second_factor: SecondFactor
     appointments: list[ExportedAppointment] = Field(description="For patients.")
     record: Patient | None = Field(description="For patients: the record with the contact data.")
+    dependants: list[ExportedDependant] = Field(description="For patients: those for whom you act today.")
     practice: Practice | None = Field(description="For doctors.")
     access: list[Access] = Field(
         description="For patients: who has seen or changed your data before this export, oldest first."
@@ -102,6 +109,7 @@ class Export(ResponseBody):
         second_factor={"enabled": False, "recovery_codes_left": 0},
         appointments=[],
         record=None,
+        dependants=[],
         practice=None,
         access=[],
     )

@@ -9,7 +9,7 @@ from uuid import UUID
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Permission, Scope, scope_to_change
 from app.db.database import Transaction
-from app.repositories import appointment_versions, appointments, bookings, users
+from app.repositories import appointment_versions, appointments, bookings, patients
 from app.repositories.appointments import AppointmentRecord, ChangedAppointment
 from app.scheduling.decisions import Refusal, check_action, check_undo
 from app.scheduling.intervals import MINUTE, to_instant
@@ -31,7 +31,7 @@ async def cancel_appointment(
     Cancelling again changes nothing and returns the same. Raises the codes of ``check_change``.
     """
     # Only the row is locked, not the calendars: a cancellation occupies no time, so it cannot deadlock.
-    scope = scope_to_change(actor) if scope is None else scope
+    scope = scope_to_change(actor, now.date()) if scope is None else scope
     before = await appointments.get_appointment(transaction, scope, appointment_id, for_update=True)
     # Before the version is compared, so that a client that repeats a cancellation does not get an error.
     if before.status is AppointmentStatus.CANCELLED:
@@ -91,13 +91,13 @@ async def undo_status_change(
     so the booking rules are not checked again. Its time must be free, though.
 
     Raises ``slot_taken`` or ``patient_busy`` if it is not; ``wrong_status`` if there is nothing to undo, if the patient
-    cancelled the visit, or if the patient's account has been erased; ``too_late`` after the day (see ``check_undo``);
+    cancelled the visit, or if the patient has been erased; ``too_late`` after the day (see ``check_undo``);
     and ``version_mismatch``.
     """
     scope = Scope(doctor_id=actor.id)
     seen = await appointments.get_appointment(transaction, scope, appointment_id)
-    # Lock the account first. An erasure also locks the account before it cancels appointments.
-    await users.lock_user(transaction, seen.patient_id)
+    # Lock the patient first. An erasure also locks the patient before it cancels appointments.
+    await patients.lock_patient(transaction, seen.patient_id)
     # Lock the calendars before the appointment, as for a move: the UPDATE may occupy time that others want (ADR 0034).
     await bookings.lock_calendars(transaction, seen.doctor_id, seen.patient_id)
     before = await appointments.get_appointment(transaction, scope, appointment_id, for_update=True)
@@ -105,7 +105,7 @@ async def undo_status_change(
         raise DomainError("version_mismatch")
     if refusal := find_undo_refusal(before, now):
         raise DomainError(refusal)
-    if await users.is_erased(transaction, before.patient_id):
+    if await patients.is_erased(transaction, before.patient_id):
         raise DomainError(Refusal.WRONG_STATUS)
     # An arrival always returns to `booked`. An outcome can follow two states, so its previous version decides
     # (ADR 0034).

@@ -1,5 +1,6 @@
 """Book, hold and move appointments (docs/booking.md)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -147,10 +148,11 @@ async def hold_time(
     request: BookingRequest,
     *,
     patient: Reference,
+    family: Collection[UUID] = (),
     limits: PatientLimits = NO_PATIENT_LIMITS,
     now: datetime,
 ) -> HoldRecord:
-    """Hold a time for the patient for 5 minutes. The patient's earlier holds are released.
+    """Hold a time for the patient for 5 minutes. The earlier holds of the patient and of ``family`` are released.
 
     Raises the codes that ``book_appointment`` raises.
     """
@@ -160,7 +162,7 @@ async def hold_time(
         raise DomainError(Refusal.IN_THE_PAST)
     # Before anything is read or released: two patients who exchange their holds would each delete first, and then wait
     # for the other's deletion (ADR 0009).
-    await bookings.lock_calendars(transaction, request.doctor_id, patient.id)
+    await bookings.lock_calendars(transaction, request.doctor_id, patient.id, *family)
     for _ in range(_TRIES):
         accepted = await _accept(transaction, request, patient_id=patient.id, requested_at=now, now=now, limits=limits)
         appointment = replace(
@@ -169,7 +171,7 @@ async def hold_time(
         # Release all holds, not only those in the way: a patient may have one at a time, so that one account cannot
         # block many slots (ADR 0009).
         await bookings.release_holds(
-            transaction, doctor_id=request.doctor_id, patient_id=patient.id, now=now, against=None
+            transaction, doctor_id=request.doctor_id, patient_id=patient.id, family=family, now=now, against=None
         )
         if await _insert(transaction, appointment, accepted, expires_at):
             return HoldRecord(
@@ -188,7 +190,7 @@ async def hold_time(
 
 
 async def release_hold(transaction: Transaction, hold_id: UUID, *, patient_id: UUID) -> None:
-    """Release a hold. Raises ``not_found`` if it does not exist or is not the patient's."""
+    """Release a hold. Raises ``not_found`` if it does not exist, or if the patient neither has nor created it."""
     # The calendars are not locked: this occupies no other time, so it cannot deadlock.
     if not await bookings.delete_hold(transaction, hold_id, patient_id):
         raise DomainError("not_found")
@@ -210,7 +212,7 @@ async def reschedule_appointment(
     available, the appointment keeps its old time. Raises the codes that ``book_appointment`` and ``check_change``
     raise, and ``doctor_unavailable`` for a patient of a doctor who can no longer be booked.
     """
-    scope = scope_to_change(actor)
+    scope = scope_to_change(actor, now.date())
     seen = await appointments.get_appointment(transaction, scope, appointment_id)
     # The calendars before any row: patients who swap slots would otherwise wait for each other in a circle (ADR 0010).
     await bookings.lock_calendars(transaction, seen.doctor_id, seen.patient_id)

@@ -1,7 +1,7 @@
 """Records of patients."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from app.core.errors import invalid_field
@@ -28,9 +28,8 @@ async def change_own_record(
     The name is also changed in the account. Raises ``version_mismatch`` if ``versions`` (see ``core.versions``) does
     not contain that of the record, and ``invalid_request`` for a birth date in the future.
     """
-    born = changes.get("birth_date")
-    if born and born > (now + _MAX_OFFSET).date():
-        raise invalid_field("birth_date", "in_the_future")
+    if changes.get("birth_date"):
+        check_birth_date(changes["birth_date"], now)
     # The account before the record, as a change of the name does. In another order, two changes could deadlock.
     await users.lock_user(transaction, actor.id)
     check_version((await patients.get_patient(transaction, actor.id)).content, versions)
@@ -39,3 +38,9 @@ async def change_own_record(
         await users.update_name(transaction, actor.id, others.pop("name"))
     await patients.update_patient(transaction, actor.id, others)
     return await patients.get_patient(transaction, actor.id)
+
+
+def check_birth_date(day: date, now: datetime) -> None:
+    """Raise ``invalid_request`` for a birth date that is in the future everywhere."""
+    if day > (now + _MAX_OFFSET).date():
+        raise invalid_field("birth_date", "in_the_future")

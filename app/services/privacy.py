@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.core.errors import DomainError
-from app.core.permissions import Actor, Role, Scope
+from app.core.permissions import Actor, GuardianRight, Role, Scope
 from app.db.database import Transaction
 from app.repositories import (
     appointment_versions,
@@ -15,6 +15,7 @@ from app.repositories import (
     availabilities,
     doctors,
     erasure,
+    guardians,
     login_attempts,
     patients,
     sessions,
@@ -28,6 +29,7 @@ from app.repositories.audit import AuditRecord
 from app.repositories.availabilities import AvailabilityRecord
 from app.repositories.doctors import DoctorRecord
 from app.repositories.email_changes import EmailChangeRecord, find_email_change
+from app.repositories.guardians import DependantRecord
 from app.repositories.login_attempts import KnownDeviceRecord
 from app.repositories.patients import PatientRecord
 from app.repositories.profile_changes import ProfileChangeRecord, get_profile_review
@@ -37,6 +39,7 @@ from app.repositories.users import UserRecord
 from app.repositories.visit_types import VisitTypeRecord
 from app.services import second_factor
 from app.services.appointment_status import cancel_all
+from app.services.dependants import dependants_of
 from app.services.second_factor import Status
 
 _BATCH = 200
@@ -56,6 +59,14 @@ class Practice:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportedDependant:
+    """A patient for whom the owner of the account acts, with all appointments, the upcoming ones first."""
+
+    dependant: DependantRecord
+    appointments: Sequence[AppointmentRecord]
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """All data that is stored about the owner of an account."""
 
@@ -69,6 +80,7 @@ class Export:
     """The history of each appointment by its id, oldest first."""
     record: PatientRecord | None
     """The record of a patient."""
+    dependants: Sequence[ExportedDependant]
     practice: Practice | None
     access: Sequence[AuditRecord]
     """Who did what with the data of a patient, oldest first."""
@@ -77,12 +89,18 @@ class Export:
 async def export(transaction: Transaction, actor: Actor, now: datetime) -> Export:
     """Return all data that is stored about the actor (GDPR articles 15 and 20).
 
-    Appointments are part of a patient's export only. Those of a doctor are the data of the patients.
+    Appointments are part of a patient's export only: the patient's own, and those of dependants. Those of a doctor are
+    the data of the patients.
     """
     user_id = actor.id
     account = await users.get_user(transaction, user_id)
     booked = await list_visits(transaction, user_id, now) if account.role is Role.PATIENT else []
-    versions = await appointment_versions.list_versions(transaction, booked)
+    dependants = [
+        ExportedDependant(each, await list_visits(transaction, each.patient.id, now))
+        for each in await guardians.list_dependants(transaction, dependants_of(actor, GuardianRight.SEE, now))
+    ]
+    visits = [*booked, *(visit for each in dependants for visit in each.appointments)]
+    versions = await appointment_versions.list_versions(transaction, visits)
     practice = None
     if account.role is Role.DOCTOR:
         practice = Practice(
@@ -101,6 +119,7 @@ async def export(transaction: Transaction, actor: Actor, now: datetime) -> Expor
         booked,
         versions,
         await patients.get_patient(transaction, user_id) if account.role is Role.PATIENT else None,
+        dependants,
         practice,
         await _list_access(transaction, user_id),
     )
@@ -166,6 +185,7 @@ async def erase(
         # Lock the account before the appointments, as in `undo_status_change`. Bookings do not wait for this lock: one
         # that is committed later stays, without a name (ADR 0015).
         await users.lock_user(transaction, user_id)
+        await patients.lock_patient(transaction, user_id)
         cancelled = await cancel_all(transaction, Scope(patient_id=user_id), now, by=by)
         await erasure.erase_patient(transaction, user_id, now)
     await erasure.erase_user(transaction, user_id, now)

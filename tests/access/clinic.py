@@ -260,6 +260,9 @@ async def _fill_practice(doctor: Person, patient: Person) -> dict[str, str]:
         "appointment_id": (await patient.book(doctor, "2026-12-03T10:00:00Z", visit_type_id=visit_type_id))["id"],
         "started_id": (await patient.book(doctor, "2026-12-01T08:00:00Z", visit_type_id=visit_type_id))["id"],
         "arrived_id": arrived["id"],
+        "dependant_id": (
+            await patient.post("/patients/me/dependants", {"name": "Mia", "birth_date": "2020-03-09"})
+        ).json()["patient"]["id"],
     }
 
 

@@ -22,7 +22,7 @@ CALLERS: dict[str, set[str]] = {
     "admins": {"AccountsActor", "AuditTrailActor", "InvitationsActor"},
     "fresh admins": {"BreakGlassActor", "DecidingActor", "InvitingActor", "SuspendedDoctorsActor"},
     "parties": {"AnyActor"},
-    "its patient": {"HoldingActor"},
+    "its patient": {"HoldingActor", "OwnRecordActor"},
     "its doctor": {"AttendanceActor", "HoursActor", "VisitTypesActor"},
     "its session": {"AccountActor"},
 }

@@ -201,7 +201,9 @@ class Builder:
         other = await other_patient.book(other_doctor, at(15), visit_type_id=visit_type["id"])
         cancelled = await patient.book(doctor, at(18))
         assert (await patient.delete(f"/appointments/{cancelled['id']}")).status_code == 200
+        child = await patient.post("/patients/me/dependants", {"name": "Person child", "birth_date": "2020-03-09"})
         clinic.names |= {
+            "dependant": child.json()["patient"]["id"],
             "appointment": booked["id"], "other_appointment": other["id"], "cancelled": cancelled["id"],
             "availability": rule["id"], "time_off": time_off["id"], "visit_type": visit_type["id"],
         }  # fmt: skip

@@ -49,6 +49,7 @@ SPECIAL: dict[str, Callable[[Row, int], Row]] = {
     },
     "audit_events": lambda *_: {"position": None, "hash": None},
     "doctors": lambda *_: {"default_visit_minutes": 30},
+    "guardians": lambda *_: {"may_see": True},
     "patients": lambda row, _: {"id": row["user_id"]},
     "visit_types": lambda *_: {"duration_minutes": 30},
 }
@@ -120,7 +121,10 @@ def make_rows(table: Table, ids: dict[str, list[UUID]]) -> Iterator[Row]:
 def make_value(table: Table, column: Column[Any], number: int, ids: dict[str, list[UUID]]) -> Any:
     for key in column.foreign_keys:
         # The other row of the same table may be inserted later.
-        return None if key.column.table is table else ids[key.column.table.name][number]
+        if key.column.table is table:
+            return None
+        # A guardian is another patient.
+        return ids[key.column.table.name][(number + (column.name == "guardian_id")) % ROWS]
     if isinstance(column.type, Enum):
         return column.type.enums[number % len(column.type.enums)]
     if isinstance(column.type, Integer) and not column.primary_key:

@@ -98,16 +98,17 @@ async def test_refused_change_of_an_outdated_version_lowers_no_bound(
     assert not await is_lowered(database, doctor, saved)
 
 
-@pytest.mark.parametrize("party", ["patient_id", "doctor_id"])
+@pytest.mark.parametrize("party", ["patient", "doctor"])
 async def test_cancelling_many_appointments_lowers_the_bound(
     database: Database, doctor: Person, patient: Person, clock: SetClock, booked: UUID, party: str
 ) -> None:
     saved = await save_bound(database, doctor, clock)
-    person_id = UUID(patient.id if party == "patient_id" else doctor.id)
+    person_id = UUID(patient.id if party == "patient" else doctor.id)
+    scope = Scope(patient_id=person_id) if party == "patient" else Scope(doctor_id=person_id)
     async with database.write() as transaction:
         changed = await appointments.change_active(
             transaction,
-            Scope(**{party: person_id}),
+            scope,
             since=clock.time,
             by=person_id,
             at=clock.time,

@@ -56,7 +56,7 @@ MESSAGES: Mapping[str, str] = {
         "This is possible only while the doctor is suspended. Otherwise, only the doctor can cancel the visits."
     ),
     "not_yourself": N_("You cannot do this with your own account."),
-    "has_appointments": N_("This doctor has upcoming visits. Cancel them first."),
+    "has_appointments": N_("There are upcoming visits. Cancel them first."),
     "too_many": N_("You have reached the limit. Remove some first."),
     "request_in_flight": N_("Your request is being processed. Wait a moment, then check your appointments."),
     "version_mismatch": N_("This has changed since you opened it. This is the current state. Check it and try again."),
@@ -130,6 +130,7 @@ FIELD_TEXTS: Mapping[str, str] = {
     "empty_window": N_("The start and the end must be different."),
     "in_the_past": N_("This day is in the past. Choose a later day."),
     "in_the_future": N_("This day is in the future. Choose an earlier day."),
+    "not_a_child": N_("You can add children only. Adults create an account of their own."),
     "phone_format": N_("Enter the number with its country code, like +44 20 7183 8750."),
     "before_valid_from": N_("The last day must not be before the first day."),
     "with_valid_to": N_("Leave the last day empty to replace all hours planned for later."),
