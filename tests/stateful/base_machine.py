@@ -20,10 +20,11 @@ from app.core.fair_locks import ClientFairLock
 from app.core.permissions import Actor, Role, scope_of
 from app.db.database import Transaction
 from app.models import Appointment
-from app.repositories import appointment_versions, appointments, doctors, users
+from app.repositories import appointment_versions, appointments, doctors, patients, users
 from app.repositories.appointment_versions import VersionRecord
 from app.repositories.appointments import AppointmentRecord
 from app.repositories.doctors import DoctorRecord
+from app.repositories.patients import PatientRecord
 from app.repositories.users import UserRecord
 from app.scheduling.intervals import from_instant
 from app.services import conflicts, slots
@@ -243,6 +244,8 @@ class BaseMachine(RuleBasedStateMachine):
                 await doctors.insert_doctor(
                     transaction, DoctorRecord(user_id, "A name", None, zone), approved_at=self.now
                 )
+            else:
+                await patients.insert_patient(transaction, PatientRecord(user_id, user_id, "A name", self.now))
 
         self.database_runner.write(register)
         return user_id
