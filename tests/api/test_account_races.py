@@ -284,6 +284,33 @@ async def test_log_in_with_the_old_address_does_not_survive_a_concurrent_change(
     assert_problem(await waiting, 401, "invalid_credentials")
 
 
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_address_is_not_changed_with_a_password_that_is_replaced_meanwhile(
+    patient: Person, mails: list[Mail], database: Database
+) -> None:
+    async with database.write() as transaction:
+        await transaction.execute(
+            text("UPDATE users SET password_hash = 'another' WHERE id = :id"), {"id": UUID(patient.id)}
+        )
+        body = {"new_email": "new@example.net", "current_password": PASSWORD}
+        waiting = asyncio.create_task(patient.post("/auth/email", body))
+        await asyncio.sleep(WAIT_SECONDS)
+        assert not waiting.done()
+    assert_problem(await waiting, 401, "not_authenticated")
+    assert mails == []
+
+
+async def test_erased_account_cannot_change_its_address(
+    patient: Person, mails: list[Mail], database: Database, clock: SetClock, settings: Settings
+) -> None:
+    token = await request_address(patient, mails, "new@example.net")
+    actor = await find_actor(database, patient)
+    assert (await patient.delete("/auth/me")).status_code == 204
+    with pytest.raises(DomainError, match="not_authenticated"):
+        async with database.write() as transaction:
+            await email_change.change_email(transaction, settings, actor, token, clock.time)
+
+
 async def find_actor(database: Database, person: Person) -> Actor:
     claims = jwt.decode(person.token, options={"verify_signature": False})
     async with database.read() as transaction:
