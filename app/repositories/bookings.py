@@ -175,17 +175,24 @@ async def _change_if_free(transaction: Transaction, before: AppointmentRecord, *
 
 
 async def find_conflict(
-    transaction: Transaction, *, doctor_id: UUID, patient_id: UUID, visit: Interval, busy: Interval, now: datetime
+    transaction: Transaction,
+    *,
+    doctor_id: UUID,
+    patient_id: UUID,
+    family: Collection[UUID] = (),
+    visit: Interval,
+    busy: Interval,
+    now: datetime,
 ) -> Refusal | None:
     """Return which constraint a visit would violate, or ``None``; the doctor's comes first.
 
-    Expired holds and the patient's own holds do not count.
+    Expired holds do not count, nor do those of the patient and of ``family``.
     """
     doctors = set(
         await transaction.scalars(
             select(Appointment.doctor_id).where(
                 _OCCUPIES_TIME,
-                _is_in_the_way(now, patient_id),
+                _is_in_the_way(now, {patient_id, *family}),
                 or_(
                     and_(Appointment.doctor_id == doctor_id, _is_busy_in(busy)),
                     and_(Appointment.patient_id == patient_id, _takes_place_in(visit)),
@@ -313,13 +320,16 @@ async def release_holds(
 ) -> bool:
     """Delete the doctor's expired holds, and those of the patient and the family; return whether there were any.
 
-    If ``against``, a visit and its busy time, is given, the patient's holds are deleted only if they overlap it. Both
-    calendars must be locked: two transactions that release time and occupy each other's could deadlock.
+    If ``against``, a visit and its busy time, is given, only the holds that are in its way are deleted. The calendars
+    must be locked: two transactions that release time and occupy each other's could deadlock.
     """
-    own = Appointment.patient_id.in_([patient_id, *family]) if family else Appointment.patient_id == patient_id
+    own: ColumnElement[bool] = Appointment.patient_id.in_({patient_id, *family})
     if against is not None:
         visit, busy = against
-        own = and_(own, or_(_takes_place_in(visit), and_(Appointment.doctor_id == doctor_id, _is_busy_in(busy))))
+        own = or_(
+            and_(Appointment.patient_id == patient_id, _takes_place_in(visit)),
+            and_(own, Appointment.doctor_id == doctor_id, _is_busy_in(busy)),
+        )
     deleted = await transaction.scalars(
         delete(Appointment)
         .where(_IS_HOLD, or_(own, and_(Appointment.doctor_id == doctor_id, _is_expired(now))))
@@ -343,8 +353,8 @@ class HoldRecord:
     expires_at: datetime
 
 
-async def find_hold(transaction: Transaction, hold_id: UUID, patient_id: UUID) -> HoldRecord | None:
-    """Return one of a patient's holds, expired or not; ``None`` if it does not exist."""
+async def find_hold(transaction: Transaction, hold_id: UUID, *patient_ids: UUID) -> HoldRecord | None:
+    """Return a hold of one of these patients, expired or not; ``None`` if it does not exist."""
     row = (
         await transaction.execute(
             select(
@@ -358,7 +368,7 @@ async def find_hold(transaction: Transaction, hold_id: UUID, patient_id: UUID) -
                 Appointment.created_at,
                 # Never NULL: a CHECK requires it of holds.
                 type_coerce(Appointment.expires_at, Appointment.created_at.type).label("expires_at"),
-            ).where(Appointment.id == hold_id, Appointment.patient_id == patient_id, _IS_HOLD)
+            ).where(Appointment.id == hold_id, Appointment.patient_id.in_(patient_ids), _IS_HOLD)
         )
     ).one_or_none()
     return read_record(HoldRecord, row) if row else None
@@ -373,9 +383,9 @@ async def delete_hold(transaction: Transaction, hold_id: UUID, patient_id: UUID)
     return deleted is not None
 
 
-def _is_in_the_way(now: datetime, viewer: UUID | None) -> ColumnElement[bool]:
-    """Match everything except expired holds and holds of the ``viewer``."""
-    return not_(and_(_IS_HOLD, or_(_is_expired(now), Appointment.patient_id == viewer)))
+def _is_in_the_way(now: datetime, patient_ids: Collection[UUID]) -> ColumnElement[bool]:
+    """Match everything except expired holds and holds of these patients."""
+    return not_(and_(_IS_HOLD, or_(_is_expired(now), Appointment.patient_id.in_(patient_ids))))
 
 
 def _is_expired(now: datetime) -> ColumnElement[bool]:

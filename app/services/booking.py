@@ -62,16 +62,18 @@ async def book_appointment(
 ) -> AppointmentRecord:
     """Book a visit for the patient. The actor is the patient, or someone who acts for them.
 
-    If ``hold_id`` is a hold of the patient for this visit, it becomes the appointment and keeps its id, even if it has
-    expired. Before it has expired, the visit has the length and the buffers of the hold, and the notice period counts
-    from when the hold was created. A hold for another visit has no effect.
+    If ``hold_id`` is a hold of the patient or of the actor for this visit, it becomes the appointment and keeps its id,
+    even if it has expired. Before it has expired, the visit has the length and the buffers of the hold, and the notice
+    period counts from when the hold was created. A hold for another visit has no effect.
 
     Raises the codes of ``scheduling.Refusal``; ``not_found`` for an unknown doctor or visit type;
     ``doctor_unavailable`` instead if the patient holds this visit and the doctor can no longer be booked;
     ``visit_type_required``; ``wrong_length``; ``invalid_request`` for a length outside 5 minutes to 12 hours; the codes
     of ``PatientLimits.check``; and ``busy`` in the rare case that the rules change faster than they can be checked.
     """
-    hold = await bookings.find_hold(transaction, hold_id, patient.id) if hold_id else None
+    # Whom a visit is for can be chosen after its time is held, so the actor's own hold gives way as well.
+    family = {actor.id} - {patient.id}
+    hold = await bookings.find_hold(transaction, hold_id, patient.id, *family) if hold_id else None
     redeemed = hold if hold and _is_for(hold, request) else None
     valid = redeemed if redeemed and now < redeemed.expires_at else None
     existing = valid if valid and request.end in {None, valid.end_time} else None
@@ -84,9 +86,11 @@ async def book_appointment(
                 transaction,
                 request,
                 patient_id=patient.id,
+                family=family,
                 requested_at=requested_at,
                 now=now,
                 limits=limits,
+                redeemed=redeemed,
                 existing=existing,
             )
         except DomainError as error:
@@ -99,7 +103,7 @@ async def book_appointment(
         if redeemed:
             appointment = replace(appointment, id=redeemed.id)
         if await _book_free_time(transaction, appointment, accepted, hold) or await _book_over_holds(
-            transaction, appointment, accepted, hold, now
+            transaction, appointment, accepted, hold, family, now
         ):
             return appointment
     raise DomainError("busy")
@@ -110,7 +114,7 @@ async def _book_free_time(
 ) -> bool:
     """Insert an appointment without a lock, which is the usual case; return whether that was possible.
 
-    Not tried if the patient has a hold: it may overlap the visit, and it must be released under a lock.
+    Not tried if there is a hold: it may overlap the visit, and it must be released under a lock.
     """
     return hold is None and await _insert(transaction, appointment, accepted)
 
@@ -120,20 +124,22 @@ async def _book_over_holds(
     appointment: AppointmentRecord,
     accepted: _Accepted,
     hold: HoldRecord | None,
+    family: Collection[UUID],
     now: datetime,
 ) -> bool:
-    """Release expired holds and the patient's own holds that are in the way, then insert the appointment.
+    """Release expired holds and those of the patient and the family that are in the way, then insert the appointment.
 
     Returns ``False`` if the rules must be checked again, because they have changed. Raises the conflict if an
     appointment or a hold of another patient is in the way.
     """
     # Before locking: a booking takes locks only if a hold has to give way (ADR 0010).
-    await _raise_conflict(transaction, appointment, accepted, now)
-    await bookings.lock_calendars(transaction, appointment.doctor_id, appointment.patient_id)
+    await _raise_conflict(transaction, appointment, accepted, now, family)
+    await bookings.lock_calendars(transaction, appointment.doctor_id, appointment.patient_id, *family)
     released = await bookings.release_holds(
         transaction,
         doctor_id=appointment.doctor_id,
         patient_id=appointment.patient_id,
+        family=family,
         now=now,
         against=(accepted.visit, accepted.busy),
     )
@@ -270,18 +276,21 @@ async def _accept(
     request: BookingRequest,
     *,
     patient_id: UUID,
+    family: Collection[UUID] = (),
     requested_at: datetime,
     now: datetime,
     limits: PatientLimits = NO_PATIENT_LIMITS,
     moving: AppointmentRecord | None = None,
+    redeemed: HoldRecord | None = None,
     existing: ExistingTime | None = None,
     allow_withdrawn: bool = False,
 ) -> _Accepted:
     """Check a visit against the rules. Raises the reason if they refuse it.
 
-    ``requested_at`` is when the notice period starts to count. ``moving`` is the appointment to be moved, which does
-    not count as busy. ``existing`` is time whose length and buffers are kept. ``allow_withdrawn`` accepts a visit type
-    that is no longer offered.
+    ``requested_at`` is when the notice period starts to count. ``moving`` is the appointment to be moved, and
+    ``redeemed`` the hold to be booked; they do not count as busy. ``existing`` is time whose length and buffers are
+    kept. ``allow_withdrawn`` accepts a visit type that is no longer offered. If calendars are locked, those of
+    ``family`` are locked as well.
     """
     first = to_instant(request.start)
     length = to_instant(request.end) - first if request.end else None
@@ -315,10 +324,11 @@ async def _accept(
     busy_periods: tuple[BusyPeriod, ...] = ()
     if has_daily_limit(schedule.rules, visit_type):
         # Without the lock, two bookings could each count one visit less than the limit and both be inserted.
-        await bookings.lock_calendars(transaction, request.doctor_id, patient_id)
+        await bookings.lock_calendars(transaction, request.doctor_id, patient_id, *family)
         # Visits must be counted after locking. The rules may be read before, because the insert checks their version.
         span = relevant_span(schedule.rules, visit_type, visit)
-        without = moving.id if moving else None
+        replaced = moving or redeemed
+        without = replaced.id if replaced else None
         busy_periods = tuple(
             await bookings.list_busy(transaction, request.doctor_id, span, now, viewer=patient_id, without=without)
         )
@@ -378,17 +388,22 @@ async def _insert(
 
 
 async def _raise_conflict(
-    transaction: Transaction, appointment: AppointmentRecord, accepted: _Accepted, now: datetime
+    transaction: Transaction,
+    appointment: AppointmentRecord,
+    accepted: _Accepted,
+    now: datetime,
+    family: Collection[UUID] = (),
 ) -> None:
     """Raise the reason why a visit could not be inserted, if another appointment or hold is in the way.
 
-    If nothing is raised, an expired hold or a hold of the patient is in the way, or what was in the way has just gone,
-    or the rules have changed.
+    If nothing is raised, an expired hold or a hold of the patient or the family is in the way, or what was in the way
+    has just gone, or the rules have changed.
     """
     if refusal := await bookings.find_conflict(
         transaction,
         doctor_id=appointment.doctor_id,
         patient_id=appointment.patient_id,
+        family=family,
         visit=accepted.visit,
         busy=accepted.busy,
         now=now,

@@ -191,6 +191,31 @@ async def test_family_holds_one_time_for_its_children(patient: Person, child: st
     assert (await patient.delete(f"/holds/{third}")).status_code == 204
 
 
+@pytest.mark.parametrize(("daily_limit", "is_named"), [(None, True), (1, True), (None, False)])
+async def test_visit_of_a_child_takes_the_time_that_the_parent_holds(
+    patient: Person, child: str, open_doctor: Person, register: Register, daily_limit: int | None, is_named: bool
+) -> None:
+    await open_doctor.update_profile(daily_limit=daily_limit)
+    held = (await patient.post("/holds", {"doctor_id": open_doctor.id, "start_time": TEN})).json()["id"]
+    stranger = await register()
+    named = {"hold_id": held} if is_named else {}
+    assert (await stranger.try_to_book(open_doctor, TEN, **named)).status_code == 409
+    booked = await patient.book(open_doctor, TEN, on_behalf_of=child, **named)
+    assert booked["patient"]["id"] == child
+    assert (booked["id"] == held) is is_named
+    assert_problem(await patient.delete(f"/holds/{held}"), 404, "not_found")
+
+
+async def test_visit_of_a_child_leaves_the_parents_hold_with_another_doctor(
+    patient: Person, child: str, open_doctor: Person, register: Register
+) -> None:
+    other = await register("doctor")
+    await other.publish(NINE, FIVE)
+    held = (await patient.post("/holds", {"doctor_id": other.id, "start_time": TEN})).json()["id"]
+    await patient.book(open_doctor, TEN, on_behalf_of=child, hold_id=held)
+    assert (await patient.delete(f"/holds/{held}")).status_code == 204
+
+
 async def test_child_with_upcoming_visits_is_not_removed(
     patient: Person, child: str, open_doctor: Person, database: Database
 ) -> None:

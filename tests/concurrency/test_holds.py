@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+import httpx2
 from sqlalchemy import text
 
 from app.core.permissions import Actor, Role
@@ -52,6 +53,41 @@ async def test_patients_who_swap_holds_do_not_deadlock(clinic: Clinic) -> None:
             ]
         )
         assert [response.status_code for response in responses] == [409, 409]
+
+
+async def race_for_children(clinic: Clinic, *, day: int, has_expired: bool) -> tuple[str, list[httpx2.Response]]:
+    """Book a held time for two children at once; return the id of the hold, and the responses.
+
+    The parent who holds the time sends the same form three times, and the other parent also.
+    """
+    doctor, parents = await clinic.register_doctor(), clinic.patients[:2]
+    children = []
+    for parent in parents:
+        added = await parent.post("/patients/me/dependants", {"name": "Mia Lee", "birth_date": "2020-03-09"})
+        children.append(added.json()["patient"]["id"])
+    held: str = (await hold(parents[0], doctor, at("10:00", day))).json()["id"]
+    if has_expired:
+        async with clinic.database.write() as transaction:
+            await transaction.execute(text("UPDATE appointments SET expires_at = created_at WHERE status = 'pending'"))
+    book = [
+        partial(parent.try_to_book, doctor, at("10:00", day), on_behalf_of=child)
+        for parent, child in zip(parents, children, strict=True)
+    ]
+    return held, await race([partial(book[0], hold_id=held)] * 3 + [book[1]] * 3)
+
+
+async def test_one_child_gets_the_time_that_a_parent_held(clinic: Clinic) -> None:
+    for day in range(4):
+        held, responses = await race_for_children(clinic, day=day, has_expired=day % 2 == 1)
+        assert count_outcomes(responses) == {(201, "booked"): 1, (409, "slot_taken"): 5}
+        if day % 2 == 0:
+            assert [each.json()["id"] for each in responses[:3] if each.status_code == 201] == [held]
+    assert await clinic.count_overlaps() == 0
+
+
+async def test_children_get_the_same_time_without_the_guard(unguarded_clinic: Clinic) -> None:
+    _, responses = await race_for_children(unguarded_clinic, day=0, has_expired=False)
+    assert count_outcomes(responses)[201, "booked"] > 1
 
 
 async def test_one_wins_if_booking_a_hold_races_rescheduling_to_its_time(clinic: Clinic) -> None:
