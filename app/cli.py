@@ -27,8 +27,9 @@ from app.db.grants import NoRolesError, grant_access
 from app.db.schema import UnavailableDatabaseError, UnknownSchemaError, ensure_newest, newest_revision, upgrade
 from app.demo.clinic import fill
 from app.models.audit import REQUEST_RIGHTS
+from app.schemas.clinics import NewClinic
 from app.schemas.fields import Email, Name, NewPassword
-from app.services import accounts, audit, audit_archive
+from app.services import accounts, audit, audit_archive, clinics
 from app.services.audit import ArchivedHeadError, BrokenChainError
 from app.services.time_zones import OlderTimeZonesError, register_release
 
@@ -43,7 +44,7 @@ _LENGTHS = {
 
 
 class InvalidAccountError(Exception):
-    """The address, the name or the password of a new account cannot be used."""
+    """A value for a new account or a new clinic cannot be used."""
 
 
 _REFUSALS = (
@@ -92,6 +93,15 @@ def _parser() -> argparse.ArgumentParser:
     # There is no option for the password itself: other users of the machine could read it in the list of processes.
     admin.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     admin.set_defaults(command=_create_admin)
+
+    clinic = commands.add_parser("create-clinic", help="make a clinic; prints the link that invites its first manager")
+    clinic.add_argument("--name", required=True)
+    clinic.add_argument("--public-name", help="the name in messages to patients; default: the name")
+    clinic.add_argument("--time-zone", required=True, metavar="ZONE", help="for example Europe/Berlin")
+    clinic.add_argument("--country", required=True, help="the ISO 3166-1 code, for example DE")
+    clinic.add_argument("--locale", default="en", help="the language of messages to patients, for example de")
+    clinic.add_argument("--manager-email", required=True)
+    clinic.set_defaults(command=_create_clinic)
 
     audit_commands = commands.add_parser("audit", help="verify or archive the audit trail").add_subparsers(
         required=True
@@ -164,6 +174,18 @@ async def _create_admin(settings: Settings, options: argparse.Namespace) -> None
     print(f"{email} is now an administrator.")
 
 
+async def _create_clinic(settings: Settings, options: argparse.Namespace) -> None:
+    fields = ("name", "public_name", "time_zone", "country", "locale", "manager_email")
+    typed = {field: getattr(options, field) for field in fields}
+    new = _read(TypeAdapter[NewClinic](NewClinic), "clinic", typed)
+    async with _engine(settings) as engine:
+        await ensure_newest(engine)
+        async with Database(engine).write() as transaction:
+            clinic, token = await clinics.make_clinic(transaction, settings, None, **new.model_dump(), now=clock.now())
+    print(f"{clinic.name} has the id {clinic.id}. Its first manager can join within 7 days:")
+    print(f"/invitation?token={token}")
+
+
 def _ask_for_password() -> str:
     typed = getpass.getpass("Password: ")
     if getpass.getpass("Repeat the password: ") != typed:
@@ -171,7 +193,7 @@ def _ask_for_password() -> str:
     return typed
 
 
-def _read[T](adapter: TypeAdapter[T], field: str, value: str) -> T:
+def _read[T](adapter: TypeAdapter[T], field: str, value: object) -> T:
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
@@ -180,7 +202,8 @@ def _read[T](adapter: TypeAdapter[T], field: str, value: str) -> T:
         message = found["msg"].removeprefix("Value error, ")
         if found["type"] in _LENGTHS:
             message = _LENGTHS[found["type"]].format(**found["ctx"])
-        raise InvalidAccountError(f"{field}: {message}") from None
+        named = ".".join(map(str, found["loc"])) or field
+        raise InvalidAccountError(f"{named.replace('_', '-')}: {message}") from None
 
 
 async def _verify_audit_trail(settings: Settings, options: argparse.Namespace) -> None:

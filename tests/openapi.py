@@ -10,8 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
+
 type Schema = Mapping[str, Any]
 
+METHODS = {"get", "put", "post", "patch", "delete", "head", "options", "trace"}
 SNAPSHOT = Path(__file__).parent / "architecture/openapi.json"
 
 
@@ -40,3 +43,13 @@ def make_example(body: Schema) -> dict[str, Any]:
     for name, described in body["properties"].items():
         example.setdefault(name, described.get("examples", [None])[0])
     return {name: value for name, value in example.items() if value is not None}
+
+
+def list_documented_operations(app: FastAPI) -> set[str]:
+    """Return the operations of the document as the application generates it."""
+    return {
+        f"{method.upper()} {path}"
+        for path, item in app.openapi()["paths"].items()
+        for method in item
+        if method in METHODS
+    }

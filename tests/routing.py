@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_origin
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from app.core import dependencies
+from app.core import clinic_dependencies, dependencies
 from app.core.settings import Settings
 from app.http.routes import list_dependencies, list_routes
 from app.main import create_app
@@ -59,10 +59,19 @@ def _read_callers(module: ModuleType, *endings: str) -> dict[Call | None, str]:
     }
 
 
-CALLERS = _read_callers(dependencies, "Actor", "Public", "Viewer") | _read_callers(auth, "Page")
+CALLERS = (
+    _read_callers(dependencies, "Actor", "Public", "Viewer")
+    | _read_callers(clinic_dependencies, "Actor", "Viewer")
+    | _read_callers(auth, "Page")
+)
 """The names of the callers that a route can name, such as ``BookingActor`` and ``HoursPage``, by dependency."""
 
-_SAME_CALLER = {"BriefActor": "AccountActor", "BriefPage": "AccountPage", "BriefPublicPage": "PublicPage"}
+_SAME_CALLER = {
+    "BriefActor": "AccountActor",
+    "BriefViewer": "Viewer",
+    "BriefPage": "AccountPage",
+    "BriefPublicPage": "PublicPage",
+}
 """These admit the same callers, but find them in a transaction that ends before the route begins."""
 
 OPEN_TO_ALL = {"Public", "Viewer", "PublicPage"}

@@ -134,6 +134,23 @@ def invitation_mail(address: str, token: str) -> Mail:
     )
 
 
+def clinic_invitation_mail(address: str, token: str) -> Mail:
+    """Return the message that invites somebody to work for a clinic.
+
+    It does not contain the name of the clinic: any doctor can choose one, and could advertise with it.
+    """
+    return Mail(
+        kind=MailKind.INVITATION,
+        to=address,
+        subject="You are invited to work for a clinic",
+        text=(
+            "A clinic has invited you to join its staff. Open this page within 7 days to see which one, and to accept "
+            f"(API clients: POST /auth/accept-invitation):\n\n{invitation_path(token)}\n\n"
+            "If you did not expect this, do nothing."
+        ),
+    )
+
+
 def invitation_path(token: str) -> str:
     """Return the path of the page on which an invitation is accepted."""
     return f"/invitation?token={token}"

@@ -86,14 +86,15 @@ class Resources:
 # authentication stores ``actor``, and ``get_now`` stores ``now``.
 
 
-async def get_resources(request: Request) -> Resources:
+def read_resources(request: Request) -> Resources:
     """Return the resources of the application that serves this request."""
-    return _resources(request)
-
-
-def _resources(request: Request) -> Resources:
     resources: Resources = request.app.state.resources
     return resources
+
+
+async def get_resources(request: Request) -> Resources:
+    """Do the same, as a dependency."""
+    return read_resources(request)
 
 
 AppResources = Annotated[Resources, Depends(get_resources)]
@@ -102,7 +103,7 @@ AppResources = Annotated[Resources, Depends(get_resources)]
 async def get_now(request: Request) -> datetime:
     """Return the time of this request, in UTC. The clock is read once per request."""
     if not hasattr(request.state, "now"):
-        request.state.now = _resources(request).clock()
+        request.state.now = read_resources(request).clock()
     now: datetime = request.state.now
     return now
 
@@ -121,7 +122,7 @@ async def run_in_transaction(
     afterwards in its own transaction if the request is recorded in the audit trail. ``answer`` may run more than once:
     see ``Database.write_in_turn``.
     """
-    database = _resources(request).database
+    database = read_resources(request).database
     if request.method == "GET":
         async with database.read() as transaction:
             response = await answer(transaction)
@@ -152,7 +153,7 @@ async def get_passwords(request: Request) -> Passwords:
 
     Such routes have the lower rate limit. They must hold no database connection while they hash.
     """
-    return _resources(request).passwords
+    return read_resources(request).passwords
 
 
 Hashing = Annotated[Passwords, Depends(get_passwords)]
@@ -180,13 +181,13 @@ async def public() -> None:
     """Mark a route as open to everyone."""
 
 
-class _ByToken(OAuth2PasswordBearer):
+class ByToken[Caller](OAuth2PasswordBearer):
     """A dependency that finds the caller by the access token, and a security requirement in the OpenAPI document.
 
     The token is not a dependency of its own, because FastAPI would have to resolve one more for every request.
     """
 
-    def __init__(self, find: Callable[[Request, str | None], Awaitable[Actor | None]]) -> None:
+    def __init__(self, find: Callable[[Request, str | None], Awaitable[Caller | None]]) -> None:
         super().__init__(
             tokenUrl="auth/login",
             scheme_name="OAuth2PasswordBearer",
@@ -195,23 +196,23 @@ class _ByToken(OAuth2PasswordBearer):
         )
         self._find = find
 
-    async def __call__(self, request: Request) -> Actor | None:  # type: ignore[override] # the caller, not the token
+    async def __call__(self, request: Request) -> Caller | None:  # type: ignore[override] # noqa: D102 - the caller
         return await self._find(request, await super().__call__(request))
 
 
-@_ByToken
+@ByToken
 async def find_caller(request: Request, token: str | None) -> Actor | None:
     """Return the caller, or ``None`` without a token. Raises ``not_authenticated`` if the token is invalid."""
     return await _find_by_token(request, request.state.transaction, token)
 
 
-@_ByToken
+@ByToken
 async def find_brief_caller(request: Request, token: str | None) -> Actor | None:
     """Return the caller like ``find_caller``, in a transaction that ends before the route begins.
 
     For routes that open their own transactions.
     """
-    async with _resources(request).database.read() as transaction:
+    async with read_resources(request).database.read() as transaction:
         return await _find_by_token(request, transaction, token)
 
 
@@ -219,7 +220,7 @@ async def _find_by_token(request: Request, transaction: Transaction, token: str 
     request.state.actor = None
     if token is None:
         return None
-    resources = _resources(request)
+    resources = read_resources(request)
     now = await get_now(request)
     # Before the database is queried, so that a forged token costs no statement.
     claims = read_access_token(token, key=resources.secret, now=now, lifetime=resources.token_lifetime)
@@ -254,10 +255,10 @@ def require(
             raise DomainError("not_authenticated")
         if permission is not None and not caller.may(permission):
             raise DomainError("wrong_role")
-        if not setting_up and _lacks_second_factor(caller, _resources(request).settings):
+        if not setting_up and lacks_second_factor(caller, read_resources(request).settings):
             raise DomainError("set_up_second_factor")
         if booking:
-            check_email_confirmed(caller, _resources(request).settings)
+            check_email_confirmed(caller, read_resources(request).settings)
         return caller
 
     return authenticate
@@ -269,9 +270,11 @@ def check_email_confirmed(caller: Actor, settings: Settings) -> None:
         raise DomainError("email_not_confirmed")
 
 
-def _lacks_second_factor(caller: Actor, settings: Settings) -> bool:
+def lacks_second_factor(caller: Actor, settings: Settings, *, is_staff: bool = False) -> bool:
+    """Return whether the caller has used no second factor, but their role or being ``is_staff`` requires one."""
     required = {"nobody": (), "staff": _STAFF, "everybody": tuple(Role)}[settings.require_second_factor]
-    return caller.role in required and not (caller.login and caller.login.second_factor)
+    is_required = caller.role in required or (is_staff and bool(required))
+    return is_required and not (caller.login and caller.login.second_factor)
 
 
 # Every route names one of these. tests/architecture/test_routes.py fails if one does not.
@@ -360,7 +363,7 @@ def cookie_name(settings: Settings, name: str) -> str:
 
 async def get_client(request: Request) -> Client:
     """Return the client of the request: address, user agent, request id and known device."""
-    resources = _resources(request)
+    resources = read_resources(request)
     device = request.cookies.get(cookie_name(resources.settings, DEVICE), "")
     address = read_address(request.client.host if request.client else None)
     user_agent = request.headers.get("User-Agent", "")
@@ -378,7 +381,7 @@ RequestClient = Annotated[Client, Depends(get_client)]
 
 async def get_search_time(request: Request) -> AsyncIterator[Computation]:
     """Provide the budget of processor time that this request may spend on a search."""
-    resources = _resources(request)
+    resources = read_resources(request)
     client = current_client.get()
     computation = Computation(
         resources.processor,

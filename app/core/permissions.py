@@ -56,6 +56,8 @@ class Permission(StrEnum):
         "approve, suspend, reinstate and erase accounts, end their sessions, remove second factors, and review profiles"
     )
     INVITE_DOCTORS = "invite doctors"
+    MAKE_CLINICS = "make clinics"
+    APPOINT_MANAGERS = "invite a manager for a clinic that has none"
     CANCEL_FOR_SUSPENDED_DOCTORS = "see and cancel upcoming visits of suspended doctors"
     BREAK_GLASS = "see the visits of a patient by emergency access"
     READ_AUDIT_TRAIL = "read the audit trail"
@@ -80,6 +82,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 Permission.SET_OWN_HOURS,
                 Permission.SET_OWN_VISIT_TYPES,
                 Permission.EDIT_OWN_PROFILE,
+                Permission.MAKE_CLINICS,
             }
         ),
         Role.STAFF: frozenset(),
@@ -89,6 +92,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 Permission.SEE_ACCOUNTS,
                 Permission.ADMINISTER_ACCOUNTS,
                 Permission.INVITE_DOCTORS,
+                Permission.MAKE_CLINICS,
+                Permission.APPOINT_MANAGERS,
                 Permission.CANCEL_FOR_SUSPENDED_DOCTORS,
                 Permission.BREAK_GLASS,
                 Permission.READ_AUDIT_TRAIL,

@@ -1,6 +1,7 @@
 """Lookup of time zones by their stored names."""
 
 import logging
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -16,6 +17,14 @@ def find_zone(name: str) -> ZoneInfo | None:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown; not a valid name; a folder of zones
         return None
+
+
+def get_clinic_day(name: str, now: datetime) -> date:
+    """Return the day in the time zone of a clinic.
+
+    If the time-zone data do not have the zone, it is the day in UTC, so that a manager can still choose another zone.
+    """
+    return now.astimezone(find_zone(name) or UTC).date()
 
 
 def has_zone(doctor_id: UUID, name: str) -> bool:

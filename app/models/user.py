@@ -1,11 +1,12 @@
 """Accounts, and the tokens and invitations that belong to them."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.clinic_permissions import MemberRole
 from app.core.permissions import Role
 from app.db.base import Base
 from app.db.types import UtcDateTime, stored_enum
@@ -81,24 +82,50 @@ class EmailChange(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
+_TO_NO_CLINIC = text("clinic_id IS NULL")
+
+
 class Invitation(Base):
-    """An invitation to create an account with a role. It is deleted when accepted, cancelled, replaced or expired."""
+    """An invitation to create an account with a role, or to work for a clinic.
+
+    It is deleted when it is accepted, cancelled or replaced, or when it has expired.
+    """
 
     __tablename__ = "invitations"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     role: Mapped[Role] = mapped_column(stored_enum(Role))
+    """The role of the account, if a new one is created."""
     email: Mapped[str] = mapped_column(String(254))
-    email_canonical: Mapped[str] = mapped_column(String(254), unique=True)
-    """See ``core.text.canonical_email``: one invitation for each address."""
+    email_canonical: Mapped[str] = mapped_column(String(254))
+    """See ``core.text.canonical_email``: one invitation for each address and clinic."""
     name: Mapped[str | None] = mapped_column(String(100))
     specialty: Mapped[str | None] = mapped_column(String(100))
     time_zone: Mapped[str | None] = mapped_column(String(64))
     # There is no column for its state: a used or cancelled invitation is personal data without a use (ADR 0043).
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    """Who sent it; ``NULL`` for the command line."""
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    clinic_id: Mapped[UUID | None] = mapped_column(ForeignKey("clinics.id", ondelete="CASCADE"))
+    """The clinic to work for; ``NULL``: an administrator invites a doctor."""
+    member_role: Mapped[MemberRole | None] = mapped_column(stored_enum(MemberRole))
+    """The role in the clinic."""
+    valid_until: Mapped[date | None]
+    """The last day of that role, for example of a locum."""
+
+    __table_args__ = (
+        CheckConstraint("(clinic_id IS NULL) = (member_role IS NULL)", name="member_role"),
+        Index(
+            "invitations_email_canonical_key",
+            "email_canonical",
+            unique=True,
+            postgresql_where=_TO_NO_CLINIC,
+            sqlite_where=_TO_NO_CLINIC,
+        ),
+        Index("invitations_clinic_id_email_canonical_key", "clinic_id", "email_canonical", unique=True),
+    )
 
 
 class MailCount(Base):

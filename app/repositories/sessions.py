@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, join, select, update
 
 from app.core.clients import Client
 from app.core.permissions import Actor, Login
@@ -15,7 +15,8 @@ from app.db.base import table_of
 from app.db.database import Transaction
 from app.db.prepared import Prepared
 from app.db.records import read_record
-from app.models import Doctor, LoginSession, RefreshToken, User
+from app.models import Clinic, Doctor, LoginSession, Member, MemberScope, RefreshToken, User
+from app.repositories.members import RoleRecord
 
 _USER_AGENT = 200
 _SKEW = timedelta(seconds=CLOCK_SKEW)
@@ -73,7 +74,7 @@ _ACTOR = Prepared(_FOUND)
 async def find_actor(transaction: Transaction, claims: AccessClaims) -> Actor | None:
     """Return the caller of a request; ``None`` if the session of the token has ended or the account is suspended.
 
-    This is the only query that authenticates a request.
+    This query and ``find_membership`` are the only ones that authenticate a request.
     """
     # The expiry is not compared: an access token has its own, and never outlives its session (ADR 0013).
     found = await transaction.fetch(_ACTOR, {"session_id": claims.session_id, "user_id": claims.user_id})
@@ -86,6 +87,56 @@ async def find_actor(transaction: Transaction, claims: AccessClaims) -> Actor | 
 def _actor(claims: AccessClaims, row: Any) -> Actor:
     login = Login(claims.session_id, row.created_at, row.second_factor)
     return Actor(claims.user_id, row.role, row.name, login, email_confirmed=row.email_confirmed_at is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipRecord:
+    """The caller of a request to a clinic, with their roles there, whether they are valid today or not."""
+
+    actor: Actor
+    time_zone: str
+    """The time zone of the clinic; an empty string if the caller has no role there or the clinic is closed."""
+    roles: frozenset[RoleRecord]
+    """The roles that have not been ended."""
+    scope: frozenset[UUID]
+    """The doctors to whom the caller is restricted; an empty set: the whole clinic."""
+
+
+_MEMBERS, _CLINICS, _SCOPES = table_of(Member), table_of(Clinic), table_of(MemberScope)
+_IN_CLINIC = join(_MEMBERS, _CLINICS, and_(_CLINICS.c.id == _MEMBERS.c.clinic_id, _CLINICS.c.closed_at.is_(None)))
+_MEMBERSHIP = Prepared(
+    # A row for each role and each doctor of the scope. Outer joins, because a caller who is not a member is
+    # authenticated all the same.
+    _FOUND.add_columns(
+        _CLINICS.c.time_zone,
+        _MEMBERS.c.role.label("member_role"),
+        _MEMBERS.c.valid_from,
+        _MEMBERS.c.valid_until,
+        _SCOPES.c.doctor_id,
+    )
+    .outerjoin(
+        _IN_CLINIC,
+        and_(
+            _MEMBERS.c.user_id == _USERS.c.id,
+            _MEMBERS.c.clinic_id == bindparam("clinic_id"),
+            _MEMBERS.c.ended_at.is_(None),
+        ),
+    )
+    .outerjoin(_SCOPES, and_(_SCOPES.c.clinic_id == _MEMBERS.c.clinic_id, _SCOPES.c.user_id == _MEMBERS.c.user_id))
+)
+
+
+async def find_membership(transaction: Transaction, claims: AccessClaims, clinic_id: UUID) -> MembershipRecord | None:
+    """Return the caller of a request, as ``find_actor`` does, with their roles and their scope in a clinic."""
+    this = {"session_id": claims.session_id, "user_id": claims.user_id, "clinic_id": clinic_id}
+    if not (found := await transaction.fetch(_MEMBERSHIP, this)):
+        return None
+    return MembershipRecord(
+        _actor(claims, found[0]),
+        found[0].time_zone or "",
+        frozenset(RoleRecord(row.member_role, row.valid_from, row.valid_until) for row in found if row.time_zone),
+        frozenset(row.doctor_id for row in found if row.doctor_id),
+    )
 
 
 @dataclass(frozen=True, slots=True)

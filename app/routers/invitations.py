@@ -8,7 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response, status
 from pydantic import TypeAdapter
 
-from app.adapters.mail import invitation_mail, invitation_path
+from app.adapters.mail import email_confirmation_mail, invitation_mail, invitation_path
+from app.core.clinic_dependencies import BriefViewer
 from app.core.dependencies import (
     TAKES_CREDENTIALS,
     AppResources,
@@ -17,9 +18,10 @@ from app.core.dependencies import (
     InvitationsActor,
     InvitingActor,
     Now,
-    Public,
     RequestClient,
 )
+from app.core.errors import DomainError
+from app.http.after_response import send_after_response
 from app.http.audit import Audit
 from app.http.paging import LINK_HEADER, cut_page, read_cursor
 from app.http.problems import responses
@@ -82,8 +84,7 @@ async def invite_doctor(
     trail.about(invitation.id)
     # The service has counted the message already. ``send_after_response`` would count it again, and might drop it.
     tasks.add_task(resources.mailer, invitation_mail(invitation.email, token))
-    shown = {name: value for name, value in asdict(invitation).items() if name != "role"}
-    return wire.SentInvitation(**shown, token=token, path=invitation_path(token))
+    return wire.SentInvitation(**asdict(invitation), token=token, path=invitation_path(token))
 
 
 @router.get(
@@ -132,7 +133,10 @@ async def cancel_invitation(
     status_code=status.HTTP_201_CREATED,
     response_model=account_wire.User,
     responses=responses(
+        "not_authenticated",
+        "wrong_role",
         "email_taken",
+        "not_a_doctor",
         "invalid_invitation_token",
         "too_many_attempts",
         "body_too_large",
@@ -142,22 +146,33 @@ async def cancel_invitation(
 )
 async def accept_invitation(
     body: account_wire.InvitationAcceptance,
+    caller: BriefViewer,
     resources: AppResources,
     passwords: Hashing,
     client: RequestClient,
     now: Now,
-    _: Public,
+    tasks: BackgroundTasks,
 ) -> UserRecord:
-    """Accept an invitation: create the account of the invited doctor.
+    """Accept an invitation.
 
-    The address is confirmed, because the token was sent to it, and the doctor is approved, because an administrator
-    sent the invitation. In production, passwords that are easy to guess are refused, as at registration.
+    With a name and a password, this creates the account of the invited person. If an administrator has invited a
+    doctor, the address is confirmed, because the token was sent to it, and the doctor is approved. If a clinic has
+    sent the invitation, a code for `POST /auth/confirm-email` is sent to the address, and the person becomes a member
+    of the clinic. In production, passwords that are easy to guess are refused, as at registration.
+
+    With the token alone, and signed in, you join the clinic that has invited you with the account that you have.
     """
-    return await invitations.accept_invitation(
+    token = body.token.get_secret_value()
+    if body.password is None or body.name is None:
+        if caller is None:
+            raise DomainError("not_authenticated")
+        accepted = await invitations.accept_as_member(resources.database, caller, token=token, client=client, now=now)
+        return accepted.user
+    accepted = await invitations.accept_invitation(
         resources.database,
         passwords,
         resources.settings,
-        token=body.token.get_secret_value(),
+        token=token,
         name=body.name,
         password=body.password.get_secret_value(),
         specialty=body.specialty,
@@ -165,3 +180,7 @@ async def accept_invitation(
         client=client,
         now=now,
     )
+    if accepted.confirmation_token:
+        mail = email_confirmation_mail(accepted.user.email, accepted.confirmation_token)
+        send_after_response(tasks, resources, mail)
+    return accepted.user

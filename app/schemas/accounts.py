@@ -94,13 +94,19 @@ class EmailChangeConfirmation(Body):
 
 
 class InvitationAcceptance(Body):
-    """Data of the account of an invited doctor."""
+    """The token of an invitation, and the data of the new account unless you accept with the account you have."""
 
     token: PastedToken = Field(examples=[EXAMPLE_TOKEN])
-    name: Name = Field(examples=["Dr Amara Okafor"])
-    password: NewPassword
-    time_zone: TimeZone
-    specialty: Name | None = Field(None, examples=["Dermatology"])
+    name: Name | None = Field(None, description="For a new account.", examples=["Dr Amara Okafor"])
+    password: NewPassword | None = Field(None, description="For a new account.")
+    time_zone: TimeZone | None = Field(None, description="For the new account of a doctor, who must have one.")
+    specialty: Name | None = Field(None, description="For the new account of a doctor.", examples=["Dermatology"])
+
+    @model_validator(mode="after")
+    def _need_both_or_neither(self) -> Self:
+        if (self.name is None) != (self.password is None):
+            raise field_error("name_and_password")
+        return self
 
     model_config = example(
         token=EXAMPLE_TOKEN,

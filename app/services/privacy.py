@@ -40,6 +40,7 @@ from app.repositories.visit_types import VisitTypeRecord
 from app.services import second_factor
 from app.services.appointment_status import cancel_all
 from app.services.dependants import dependants_of
+from app.services.members import leave_clinics
 from app.services.second_factor import Status
 
 _BATCH = 200
@@ -188,5 +189,6 @@ async def erase(
         await patients.lock_patient(transaction, user_id)
         cancelled = await cancel_all(transaction, Scope(patient_id=user_id), now, by=by)
         await erasure.erase_patient(transaction, user_id, now)
+    await leave_clinics(transaction, user_id, now, by_themselves=by == user_id)
     await erasure.erase_user(transaction, user_id, now)
     return cancelled

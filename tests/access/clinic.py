@@ -207,7 +207,13 @@ async def make_clinic(client: httpx2.AsyncClient, resources: Resources, clock: S
         await transaction.execute(update(User).values(email_confirmed_at=User.created_at))
     invitation = await administrator.post("/admin/invitations", {"email": "guest@example.com"})
     assert invitation.status_code == 201, invitation.text
+    made = await administrator.post(
+        "/clinics",
+        {"name": "Clinic", "time_zone": "Europe/Berlin", "country": "DE", "manager_email": "first@example.com"},
+    )
+    assert made.status_code == 201, made.text
     clinic.ids |= {
+        "clinic_id": made.json()["id"],
         "invitation_id": invitation.json()["id"],
         "invitation_token": invitation.json()["token"],
         "change_id": str(change_id),

@@ -43,6 +43,8 @@ CONTENTS: dict[str, Callable[[Ids], Options]] = {
     "POST /appointments": booking("2026-12-05T10:00:00Z"),
     "POST /holds": booking("2026-12-05T10:00:00Z"),
     "POST /appointments/{appointment_id}/reschedule": fixed(json={"start_time": "2026-12-05T10:00:00Z"}),
+    "PATCH /clinics/{clinic_id}": fixed(json={"public_name": "Another name"}),
+    "PATCH /clinics/{clinic_id}/members/{user_id}": fixed(json={"roles": [{"role": "nurse"}]}),
     "POST /admin/break-glass": lambda ids: {"json": {"patient_id": ids["patient_id"], "reason": REASON}},
 }
 """Requests that depend on the clinic. The others are the examples of the OpenAPI document."""
@@ -85,11 +87,15 @@ PREPARED: dict[str, Callable[[Clinic, Caller], Awaitable[Options]]] = {
 }
 """Requests that need rows of their own; the function inserts them."""
 
+NEW_CLINIC = {"name": "Skin and More", "time_zone": "Europe/Berlin", "country": "DE"}
 OWN_REQUESTS: dict[str, Callable[[Caller], Options]] = {
     "POST /auth/login": lambda caller: {"data": {"username": caller.person.email, "password": PASSWORD}},
     "POST /auth/refresh": lambda caller: {"json": {"refresh_token": caller.refresh_token}},
     "POST /auth/email": lambda caller: {
         "json": {"new_email": f"new.{caller.person.email}", "current_password": PASSWORD}
+    },
+    "POST /clinics": lambda caller: {
+        "json": NEW_CLINIC | ({"manager_email": "bea@example.com"} if caller.person.email.startswith("admin") else {})
     },
     "POST /auth/forgot-password": lambda caller: {"json": {"email": caller.person.email}},
 }

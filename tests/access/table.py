@@ -60,10 +60,19 @@ _PATTERNS = {
     "parties":          "token ok     absent ok     absent absent token token token token token factor factor ok",
     "its patient":      "token ok     absent role   role   role   token token token token token role   role   ok",
     "its doctor":       "token role   role   ok     absent role   token token token token token factor role   ok",
+    # A clinic of which none of them is a member:
+    "members":          "token absent absent absent absent absent token token token token token factor factor absent",
+    "makers of clinics": "token role  role   ok     ok     ok     token token token token token factor factor ok",
     "its session":      "token ok     absent absent absent absent token token token token token absent absent ok",
 }
 # fmt: on
-_OWNERS = {"doctors": "doctor", "its doctor": "doctor", "admins": "administrator", "fresh admins": "administrator"}
+_OWNERS = {
+    "doctors": "doctor",
+    "its doctor": "doctor",
+    "makers of clinics": "doctor",
+    "admins": "administrator",
+    "fresh admins": "administrator",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,7 @@ TABLE = {
     ),
     "POST /auth/forgot-password": Row("public"),
     "POST /auth/reset-password": Row("public", 204, but={"suspended patient": "reset", "suspended doctor": "reset"}),
-    "POST /auth/accept-invitation": Row("public", 201),
+    "POST /auth/accept-invitation": Row("viewer", 201),
     "POST /auth/confirm-email": Row("account", 204),
     "POST /auth/resend-confirmation": Row("account", 204),
     "POST /auth/logout": Row("account", 204),
@@ -166,6 +175,19 @@ TABLE = {
     "POST /appointments/{appointment_id}/undo": Row("its doctor"),
     "POST /holds": Row("patients", 201),
     "DELETE /holds/{hold_id}": Row("its patient", 204),
+    "POST /clinics": Row("makers of clinics", 201),
+    "GET /clinics": Row("any"),
+    # What members get is in the table of clinic_table.py.
+    "GET /clinics/{clinic_id}": Row("members"),
+    "PATCH /clinics/{clinic_id}": Row("members"),
+    "POST /clinics/{clinic_id}/invitations": Row("members", 201),
+    "GET /clinics/{clinic_id}/invitations": Row("members"),
+    "DELETE /clinics/{clinic_id}/invitations/{invitation_id}": Row("members", 204),
+    "GET /clinics/{clinic_id}/members": Row("members"),
+    "GET /clinics/{clinic_id}/members/{user_id}": Row("members"),
+    "PATCH /clinics/{clinic_id}/members/{user_id}": Row("members"),
+    "DELETE /clinics/{clinic_id}/members/{user_id}": Row("members", 204),
+    "POST /admin/clinics/{clinic_id}/manager": Row("fresh admins", 201),
     "GET /admin/users": Row("admins"),
     "GET /admin/users/{user_id}": Row("admins"),
     "POST /admin/users/{user_id}/approve": Row("fresh admins"),

@@ -13,19 +13,10 @@ from tests.access.clinic import BOOKKEEPING, Clinic, State, make_clinic
 from tests.access.requests import PREPARED, contents_of, prepare_request, target_of
 from tests.access.table import CHANGES_NOTHING, COLUMNS, TABLE, Column
 from tests.conftest import SetClock
+from tests.openapi import list_documented_operations
 from tests.people import assert_problem
 
-METHODS = {"get", "put", "post", "patch", "delete", "head", "options", "trace"}
 _CHANGES_NO_ROW = re.compile(r"(SELECT|BEGIN)\b|INSERT INTO audit_events\b")
-
-
-def list_documented_operations(app: FastAPI) -> set[str]:
-    return {
-        f"{method.upper()} {path}"
-        for path, item in app.openapi()["paths"].items()
-        for method in item
-        if method in METHODS
-    }
 
 
 @pytest.fixture

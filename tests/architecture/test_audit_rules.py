@@ -31,6 +31,7 @@ UNRECORDED = {
         "POST /auth/email",
         "POST /my/account/email",
         "POST /my/account/password",
+        "POST /invitation/join",
     },
     "a redirect to the first page of the role": {"GET /start"},
     "free time, which shows patients only their own visits": {"GET /visit/pick", "GET /practice/hours/explain"},

@@ -13,7 +13,7 @@ CODE = re.compile(r"`([^`]*)`")
 def package_of(module: str) -> str:
     """``app.web.kit.forms`` is in ``web.kit``, ``app.db.engine`` in ``db``."""
     parts = module.split(".")[1:]
-    if parts == ["core", "dependencies"]:
+    if parts in (["core", "dependencies"], ["core", "clinic_dependencies"]):
         return "dependencies"
     if parts[0] == "web":
         return f"web.{parts[1]}" if len(parts) > 2 else "web"

@@ -78,6 +78,7 @@ OUTSIDE = {
     "POST /reset": "PublicPage",
     "GET /invitation": "PublicPage",
     "POST /invitation": "PublicPage",
+    "POST /invitation/join": "AccountPage",
     "GET /preferences": "PublicPage",
     "POST /preferences": "PublicPage",
     "POST /language": "PublicPage",

@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from app.core.clinic_permissions import CLINIC_PERMISSIONS, ClinicPermission, MemberRole
 from app.core.permissions import PERMISSIONS, Permission, Role, may
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "app"
 
 KINDS_OF_ACCOUNTS = {
-    "the table itself": {"core/permissions.py: permission in PERMISSIONS[role]"},
+    "the tables themselves": {
+        "core/clinic_permissions.py: permission in CLINIC_PERMISSIONS[role]",
+        "core/permissions.py: permission in PERMISSIONS[role]",
+    },
+    "roles that are left out of a change": {"services/members.py: roles is not None"},
     "which accounts need a second factor": {"core/dependencies.py: caller.role in required"},
     "whose data an event of the audit trail is about": {
         "http/audit.py: account.role is Role.PATIENT",
@@ -52,6 +57,19 @@ KINDS_OF_ACCOUNTS = {
         "web/admin/audit_trail.py: role is not Role.PATIENT"
     },
     "the visitor has joined as a doctor already": {"web/account/invitation.py: page.viewer.role is Role.DOCTOR"},
+    "the account of an invited doctor needs a profile": {
+        "services/invitations.py: invitation.role is Role.DOCTOR",
+        "web/account/invitation.py: invitation.role is Role.DOCTOR",
+    },
+    "only doctors join and leave a clinic with a calendar": {
+        "services/clinics.py: role is MemberRole.DOCTOR",
+        "services/invitations.py: invitation.member_role is MemberRole.DOCTOR",
+        "services/members.py: role.role is MemberRole.DOCTOR",
+    },
+    "a clinic keeps a manager, whose invitations end with the role": {
+        "repositories/members.py: Member.role == MemberRole.MANAGER",
+    },
+    "a role that is saved": {"repositories/members.py: Member.role == role.role"},
 }
 """The comparisons of roles that remain, by the reason."""
 
@@ -138,18 +156,31 @@ def test_one_of_several_roles_is_enough() -> None:
     assert not may([], Permission.BOOK_ONLINE)
 
 
-def test_documented_table_of_permissions_is_that_of_the_code() -> None:
-    table = (
-        (ROOT / "docs/security.md")
-        .read_text()
-        .partition("| Permission | patient | doctor | staff | administrator |")[2]
-    )
+def read_documented_table(*roles: str) -> dict[tuple[str, str], str]:
+    """Return the cells of the table with these columns in docs/security.md."""
+    document = (ROOT / "docs/security.md").read_text()
+    _, found, table = document.partition(f"| Permission | {' | '.join(roles)} |")
+    assert found
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in table.partition("\n\n")[0].splitlines()[2:]
     ]
-    documented = {(row[0], role): cell for row in rows for role, cell in zip(Role, row[1:], strict=True)}
-    assert documented == {
-        (permission.value, role): "yes" if may([role], permission) else "–"
+    return {(row[0], role): cell for row in rows for role, cell in zip(roles, row[1:], strict=True)}
+
+
+def test_documented_table_of_permissions_is_that_of_the_code() -> None:
+    columns = {"patient": Role.PATIENT, "doctor": Role.DOCTOR, "staff": Role.STAFF, "administrator": Role.ADMIN}
+    assert set(columns.values()) == set(Role)
+    assert read_documented_table(*columns) == {
+        (permission.value, column): "yes" if may([role], permission) else "–"
         for permission in Permission
-        for role in Role
+        for column, role in columns.items()
+    }
+
+
+def test_documented_table_of_members_is_that_of_the_code() -> None:
+    assert CLINIC_PERMISSIONS.keys() == set(MemberRole)
+    assert read_documented_table(*MemberRole) == {
+        (permission.value, role.value): CLINIC_PERMISSIONS[role].get(permission, "–")
+        for permission in ClinicPermission
+        for role in MemberRole
     }

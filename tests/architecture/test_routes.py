@@ -17,10 +17,12 @@ CALLERS: dict[str, set[str]] = {
     "fresh account": {"FreshAccountActor"},
     "fresh": {"FreshActor"},
     "any": {"AnyActor"},
+    "members": {"MemberActor", "ManagerActor", "FreshManagerActor"},
+    "makers of clinics": {"MakingClinicsActor"},
     "patients": {"BookingActor", "OwnRecordActor"},
     "doctors": {"CalendarActor", "HoursActor", "ProfileActor", "ChangeForPatientsActor", "VisitTypesActor"},
     "admins": {"AccountsActor", "AuditTrailActor", "InvitationsActor"},
-    "fresh admins": {"BreakGlassActor", "DecidingActor", "InvitingActor", "SuspendedDoctorsActor"},
+    "fresh admins": {"BreakGlassActor", "AppointingActor", "DecidingActor", "InvitingActor", "SuspendedDoctorsActor"},
     "parties": {"AnyActor"},
     "its patient": {"HoldingActor", "OwnRecordActor"},
     "its doctor": {"AttendanceActor", "HoursActor", "VisitTypesActor"},
@@ -72,10 +74,13 @@ WITHOUT_A_KEY = {
         "POST /auth/second-factor/confirm",
         "POST /auth/second-factor/recovery-codes",
         "POST /admin/invitations",
+        "POST /clinics/{clinic_id}/invitations",
+        "POST /admin/clinics/{clinic_id}/manager",
     },
     "the route opens its own transactions, and the old password is wrong the second time": {
         "POST /auth/change-password"
     },
+    "the route opens its own transactions, and the token works once": {"POST /auth/accept-invitation"},
     "the route ends the session, so a second request is not authenticated": {"POST /auth/logout"},
     "the route changes nothing": {"POST /admin/break-glass"},
 }

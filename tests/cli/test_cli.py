@@ -14,6 +14,7 @@ from app import cli
 from app.cli import main
 from app.core.audit_actions import AuditAction
 from app.core.hash_chain import chain_key
+from app.core.security import hash_token
 from app.db.database import Database
 from app.db.schema import newest_revision
 from app.jobs.audit_seal import SealState, seal_once
@@ -75,6 +76,53 @@ async def test_administrator_with_invalid_email_or_weak_password_is_not_created(
     assert message in printed.err
     assert password not in printed.err + printed.out
     assert await list_users(database) == []
+
+
+NEW_CLINIC = {
+    "name": "Okafor and Colleagues",
+    "time-zone": "Europe/Berlin",
+    "country": "DE",
+    "manager-email": "bea@example.com",
+}
+
+
+async def create_clinic(**changes: str) -> int:
+    options = NEW_CLINIC | {name.replace("_", "-"): value for name, value in changes.items()}
+    return await run("create-clinic", *(part for name, value in options.items() for part in (f"--{name}", value)))
+
+
+async def test_clinic_is_created_with_an_invitation_of_its_manager(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await create_clinic(locale="de") == 0
+    [token] = re.findall(r"^/invitation\?token=(\S+)$", capsys.readouterr().out, re.MULTILINE)
+    async with database.read() as transaction:
+        found = await transaction.execute(
+            text(
+                "SELECT c.name, public_name, locale, email, member_role, created_by, token_hash "
+                "FROM invitations JOIN clinics c ON c.id = clinic_id"
+            )
+        )
+        assert found.all() == [
+            (*2 * ("Okafor and Colleagues",), "de", "bea@example.com", "manager", None, hash_token(token))
+        ]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("time_zone", "Mars/Olympus", "time-zone: must be the name of an IANA time zone"),
+        ("country", "XX", "country: must be the ISO 3166-1 code"),
+        ("manager_email", "nobody", "manager-email: must be an email address"),
+    ],
+)
+async def test_invalid_clinic_is_not_created(
+    database: Database, capsys: pytest.CaptureFixture[str], option: str, value: str, message: str
+) -> None:
+    assert await create_clinic(**{option: value}) == 1
+    assert message in capsys.readouterr().err
+    async with database.read() as transaction:
+        assert await transaction.scalar(text("SELECT count(*) FROM clinics")) == 0
 
 
 async def test_password_is_prompted_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

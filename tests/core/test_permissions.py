@@ -9,7 +9,7 @@ from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.dependencies import FRESH, _lacks_second_factor, check_fresh, run_in_transaction
+from app.core.dependencies import FRESH, check_fresh, lacks_second_factor, run_in_transaction
 from app.core.errors import DomainError
 from app.core.permissions import Actor, Login, Role, Scope, scope_of
 from app.db.database import Transaction
@@ -67,7 +67,7 @@ def test_required_second_factor_by_setting_and_role(
     settings = settings_for("sqlite:///never-opened.db", require_second_factor=setting)
     login = None if second_factor is None else Login(UUID(int=1), NOW, second_factor)
     caller = Actor(UUID(int=2), role, "Ann Lee", login)
-    assert _lacks_second_factor(caller, settings) == (role in required_roles and not second_factor)
+    assert lacks_second_factor(caller, settings) == (role in required_roles and not second_factor)
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 599, 600])

@@ -367,3 +367,38 @@ async def test_membership_and_scope_need_existing_people(engine: AsyncEngine) ->
     await run(engine, f"DELETE FROM clinics WHERE id = '{clinic}'")
     for table in ("clinic_doctors", "members", "member_scopes"):
         assert await rows(engine, f"SELECT * FROM {table}") == []
+
+
+async def test_invitations_survive_the_new_table_and_those_to_clinics_do_not_survive_the_old_one(
+    engine: AsyncEngine,
+) -> None:
+    clinic, created = OPENED, "'{2026-01-01 00:00}'"
+    invitation = "INSERT INTO invitations (id, role, email, email_canonical, token_hash, created_at, expires_at"
+    values = f"'{{name}}', '{{name}}', '{{token}}', {created}, {created}"
+    await schema.upgrade(engine, "0001")
+    await run(engine, CLINIC)
+    await schema.upgrade(engine, "0031")
+    first = values.replace("{name}", "a").replace("{token}", "1")
+    await run(engine, f"{invitation}, created_by) VALUES ('{BOOKED}', 'doctor', {first}, '{DOCTOR}')")
+    before = await rows(engine, "SELECT id, role, email, token_hash, created_at, created_by FROM invitations")
+    await schema.upgrade(engine, "0032")
+    assert before == await rows(engine, "SELECT id, role, email, token_hash, created_at, created_by FROM invitations")
+    await run(
+        engine,
+        "INSERT INTO clinics (id, name, public_name, time_zone, country, locale, created_at) "
+        f"VALUES ('{clinic}', 'C', 'C', 'Europe/Berlin', 'DE', 'de', {created})",
+    )
+    # An address may have one invitation to each clinic, and one to none.
+    second = values.replace("{name}", "a").replace("{token}", "2")
+    to_clinic = f"{invitation}, clinic_id, member_role) VALUES ('{CANCELLED}', 'staff', {second}, '{clinic}', 'nurse')"
+    await run(engine, to_clinic)
+    for again in (
+        f"{invitation}) VALUES ('{PATIENT}', 'doctor', {second.replace("'2'", "'3'")})",
+        to_clinic.replace(CANCELLED, PATIENT).replace("'2'", "'3'"),
+    ):
+        with pytest.raises(IntegrityError, match=r"(?i)unique"):
+            await run(engine, again)
+    with pytest.raises(IntegrityError, match="member_role"):
+        await run(engine, "UPDATE invitations SET member_role = 'nurse' WHERE clinic_id IS NULL")
+    await schema.downgrade(engine, "0031")
+    assert before == await rows(engine, "SELECT id, role, email, token_hash, created_at, created_by FROM invitations")

@@ -86,7 +86,12 @@ PAGES: Table = {
     "/forgotten": [(SIGNED_OUT, "/forgotten")],
     "/reset": [(SIGNED_OUT, "/reset")],
     "/preferences": [(SIGNED_OUT, "/preferences"), (DOCTOR, "/preferences")],
-    "/invitation": [(SIGNED_OUT, "/invitation?token={invitation}"), (PATIENT, "/invitation?token={invitation}")],
+    "/invitation": [
+        (SIGNED_OUT, "/invitation?token={invitation}"),
+        (PATIENT, "/invitation?token={invitation}"),
+        (SIGNED_OUT, "/invitation?token={clinic_invitation}"),
+        (PATIENT, "/invitation?token={clinic_invitation}"),
+    ],
     "/office/invitations": [(ADMIN, "/office/invitations")],
     "/office/users": [(ADMIN, "/office/users"), (ADMIN, "/office/users?status=erased")],
     "/office/users/{user_id:uuid}": [
@@ -169,6 +174,11 @@ class World:
             "/admin/invitations", {"email": "guest@example.com", "name": LONG_NAME, "time_zone": "Europe/Berlin"}
         )
         world.ids["invitation"] = invitation.json()["token"]
+        clinic = await doctor.post("/clinics", {"name": LONG_NAME, "time_zone": "America/New_York", "country": "US"})
+        invitation = await doctor.post(
+            f"/clinics/{clinic.json()['id']}/invitations", {"email": "desk@example.com", "role": "receptionist"}
+        )
+        world.ids["clinic_invitation"] = invitation.json()["token"]
         await world.request_profile_change(resources)
         return world
 

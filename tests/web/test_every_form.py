@@ -127,6 +127,7 @@ async def send_forms_while_signed_out(visitor: Visitor) -> None:
 async def send_forms_of_patients(visitor: Visitor) -> None:
     send = visitor.send
     await visitor.enter(PATIENT)
+    await send("/invitation/join", "/invitation?token={clinic_invitation}")
     await send("/visit/{hold_id:uuid}/release", "/visit/{hold}")
     start = "2026-12-08T15:00:00Z"
     held = await send("/visit/pick", f"/visit/pick?doctor={{doctor}}&type={{visit_type}}&start={start}", start=start)

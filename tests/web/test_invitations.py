@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from app.adapters.mail import Mail
 from app.core.settings import Settings
 from app.main import open_resources
+from tests.api.clinics import invite as invite_member
+from tests.api.clinics import make_clinic
 from tests.conftest import SetClock, read_token
 from tests.people import PASSWORD, Person, assert_problem
 from tests.web.conftest import Forms
@@ -170,3 +172,56 @@ async def test_administrator_pages_through_invitations_and_cancels_one(
     assert "guest20@" not in (await client.get(INVITATIONS)).text
     body = {"token": sent["token"], "name": "Dr Guest", "password": PASSWORD, "time_zone": "UTC"}
     assert_problem(await client.post("/auth/accept-invitation", json=body), 422, "invalid_invitation_token")
+
+
+async def invite_to_clinic(doctor: Person, role: str = "receptionist") -> dict[str, str]:
+    clinic = await make_clinic(doctor, name="Okafor and Colleagues")
+    return await invite_member(doctor, clinic["id"], GUEST, role)
+
+
+async def test_page_creates_an_account_for_the_staff_of_a_clinic(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, confirmations: list[Mail]
+) -> None:
+    sent = await invite_to_clinic(doctor)
+    shown = (await client.get(sent["path"])).text
+    assert "Okafor and Colleagues" in shown
+    assert "Receptionist" in shown
+    assert 'name="time_zone"' not in shown
+    refused = await forms.send("/invitation", on=sent["path"], token=sent["token"], name="Bea", password="short")
+    assert refused.status_code == 422
+    assert "Okafor and Colleagues" in refused.text
+    response = await forms.send("/invitation", on=sent["path"], token=sent["token"], name="Bea", password=PASSWORD)
+    assert (response.status_code, response.headers["Location"]) == (303, "/start")
+    assert [mail.to for mail in confirmations if mail.to == GUEST] == [GUEST]
+    assert "Bea" in (await client.get("/my/account")).text
+
+
+async def test_page_requires_the_place_of_a_doctor_whom_a_clinic_invites(forms: Forms, doctor: Person) -> None:
+    sent = await invite_to_clinic(doctor, "doctor")
+    without = {name: value for name, value in DOCTOR.items() if name != "time_zone"}
+    refused = await forms.send("/invitation", on=sent["path"], token=sent["token"], **without, time_zone="")
+    assert "This field is required." in read_text(refused)
+    assert (await accept(forms, sent)).status_code == 303
+
+
+async def test_account_that_exists_joins_a_clinic(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, patient: Person
+) -> None:
+    sent = await invite_to_clinic(doctor)
+    assert "/sign-in?next=%2Finvitation%3Ftoken" in (await client.get(sent["path"])).text
+    await forms.sign_in(patient)
+    assert patient.name in (await client.get(sent["path"])).text
+    response = await forms.send("/invitation/join", on=sent["path"], token=sent["token"])
+    assert (response.status_code, response.headers["Location"]) == (303, "/start")
+    [clinic] = (await patient.get("/clinics")).json()
+    assert clinic["roles"] == ["receptionist"]
+    assert (await client.get(sent["path"])).status_code == 422
+
+
+async def test_page_refuses_an_account_that_cannot_join(forms: Forms, doctor: Person, patient: Person) -> None:
+    sent = await invite_to_clinic(doctor, "doctor")
+    await forms.sign_in(patient)
+    refused = await forms.send("/invitation/join", on=sent["path"], token=sent["token"])
+    assert refused.status_code == 409
+    assert "Only a doctor can accept this invitation" in refused.text
+    assert (await patient.get("/clinics")).json() == []

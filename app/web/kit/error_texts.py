@@ -55,6 +55,13 @@ MESSAGES: Mapping[str, str] = {
     "doctor_not_suspended": N_(
         "This is possible only while the doctor is suspended. Otherwise, only the doctor can cancel the visits."
     ),
+    "last_manager": N_("A clinic needs a manager whose role has no last day. Give somebody else this role first."),
+    "has_manager": N_("This clinic has a manager, who can invite others."),
+    "already_in_clinic": N_("You work for a clinic already."),
+    "not_a_doctor": N_("Only a doctor can accept this invitation. Sign in with the account of a doctor."),
+    "invitation_required": N_(
+        "Somebody becomes a doctor of the clinic only by accepting an invitation. Send an invitation."
+    ),
     "not_yourself": N_("You cannot do this with your own account."),
     "has_appointments": N_("There are upcoming visits. Cancel them first."),
     "too_many": N_("You have reached the limit. Remove some first."),
@@ -141,6 +148,7 @@ FIELD_TEXTS: Mapping[str, str] = {
     "string_pattern_mismatch": N_("The format is not valid. Check it and try again."),
     "date_format": N_("Choose a day."),
     "no_such_date": N_("This date does not exist. Choose another day."),
+    "time_zone_of_doctor": N_("This field is required."),
     "wrong_password": N_("This is not your password."),
     "wrong_code": N_("This is not the code that your app shows now. Wait for the next one."),
     "password_common": N_("This password is too common. Choose another one."),
