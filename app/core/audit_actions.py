@@ -115,6 +115,7 @@ class AuditAction(StrEnum):
     SHOW_PASSWORD = "show_password"
     SHOW_PICK = "show_pick"
     SHOW_PROFILE_CHANGE = "show_profile_change"
+    SHOW_REMOVING_DEPENDANT = "show_removing_dependant"
     SHOW_VISIT_OF_SUSPENDED_DOCTOR = "show_visit_of_suspended_doctor"
     START = "start"
     SUSPEND_USER = "suspend_user"

@@ -251,6 +251,27 @@ async def has_upcoming(transaction: Transaction, scope: Scope, *, since: datetim
     return bool(await transaction.scalar(select(found)))
 
 
+async def list_next(transaction: Transaction, scope: Scope, *, since: datetime) -> Sequence[AppointmentRecord]:
+    """Return for each patient of the scope the first active appointment that ends after ``since``, by start."""
+    order = Appointment.start_time, Appointment.id
+    ranked = (
+        select(
+            Appointment.id,
+            func.row_number().over(partition_by=Appointment.patient_id, order_by=order).label("rank"),
+        )
+        .where(
+            _within(scope),
+            Appointment.status.in_(ACTIVE),
+            Appointment.end_time > since,
+            Appointment.start_time > since - _MAX_VISIT,
+        )
+        .subquery()
+    )
+    first = select(ranked.c.id).where(ranked.c.rank == 1)
+    rows = await transaction.execute(_RECORD.where(Appointment.id.in_(first)).order_by(*order))
+    return [_record(row) for row in rows]
+
+
 class ChangedAppointment(NamedTuple):
     """An appointment that was changed together with others."""
 
@@ -343,7 +364,8 @@ async def page_appointments(
             upcoming = upcoming.where(position > (after.start_time, after.id))
         upcoming = upcoming.order_by(Appointment.start_time, Appointment.id).limit(limit)
         found += map(_record, await transaction.execute(upcoming))
-    if len(found) < limit:
+    # With a later ``since``, there are none in the second part.
+    if len(found) < limit and (since is None or since < as_of):
         over = own.where(Appointment.end_time <= as_of)
         if after is not None and after.over:
             over = over.where(position < (after.start_time, after.id))

@@ -5,7 +5,6 @@ the same constraints; it differs only in that it expires.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -24,7 +23,6 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    type_coerce,
 )
 from sqlalchemy.exc import IntegrityError
 
@@ -35,7 +33,6 @@ from app.db.guards import insert_or_ignore, violated_guard
 from app.db.locks import lock_ids
 from app.db.parameters import id_params, id_values
 from app.db.prepared import Prepared
-from app.db.records import read_record
 from app.models import Appointment, Doctor
 from app.repositories.appointments import AppointmentRecord, change_appointment
 from app.scheduling.decisions import MAX_BUFFER, MAX_VISIT, Refusal
@@ -49,7 +46,7 @@ _OCCUPIES_TIME = and_(*(Appointment.status != status for status in AppointmentSt
 MAX_HOLD = timedelta(minutes=10)
 """If a hold expires later than this, it was created while the clock was ahead, and counts as expired."""
 # A literal, as in the partial index of holds: with a parameter, the planner could not use that index.
-_IS_HOLD: ColumnElement[bool] = literal_column("status = 'pending'")
+IS_HOLD: ColumnElement[bool] = literal_column("status = 'pending'")
 
 _GUARDS = {
     "appointments_doctor_busy": Refusal.SLOT_TAKEN,
@@ -223,17 +220,17 @@ _BUSY_PERIODS = select(
     # For the index, as in _is_busy_in.
     Appointment.start_time > _time("earliest"),
     Appointment.start_time < _time("latest"),
-    not_(and_(_IS_HOLD, or_(Appointment.expires_at <= _time("now"), Appointment.expires_at > _time("beyond")))),
+    not_(and_(IS_HOLD, or_(Appointment.expires_at <= _time("now"), Appointment.expires_at > _time("beyond")))),
 )
 _BUSY = Prepared(
     _BUSY_PERIODS.where(
         Appointment.doctor_id == bindparam("doctor_id"),
         # NULL-safe: with `=` and `!=`, a missing `viewer` or `without` would make the condition NULL and drop rows.
-        not_(and_(_IS_HOLD, Appointment.patient_id.is_not_distinct_from(bindparam("viewer", type_=Uuid())))),
+        not_(and_(IS_HOLD, Appointment.patient_id.is_not_distinct_from(bindparam("viewer", type_=Uuid())))),
         Appointment.id.is_distinct_from(bindparam("without", type_=Uuid())),
     )
 )
-_BUSY_OF = _BUSY_PERIODS.add_columns(Appointment.doctor_id, case((_IS_HOLD, Appointment.patient_id)))
+_BUSY_OF = _BUSY_PERIODS.add_columns(Appointment.doctor_id, case((IS_HOLD, Appointment.patient_id)))
 
 
 async def list_busy(
@@ -304,7 +301,7 @@ async def lock_calendars(transaction: Transaction, doctor_id: UUID, *patient_ids
     released. A booking of free time needs no lock.
     """
     held_with = await transaction.scalars(
-        select(Appointment.doctor_id).where(_IS_HOLD, Appointment.patient_id.in_(patient_ids))
+        select(Appointment.doctor_id).where(IS_HOLD, Appointment.patient_id.in_(patient_ids))
     )
     await lock_ids(transaction, doctor_id, *patient_ids, *held_with)
 
@@ -332,60 +329,15 @@ async def release_holds(
         )
     deleted = await transaction.scalars(
         delete(Appointment)
-        .where(_IS_HOLD, or_(own, and_(Appointment.doctor_id == doctor_id, _is_expired(now))))
+        .where(IS_HOLD, or_(own, and_(Appointment.doctor_id == doctor_id, _is_expired(now))))
         .returning(Appointment.id)
     )
     return bool(deleted.all())
 
 
-@dataclass(frozen=True, slots=True)
-class HoldRecord:
-    """A hold: time that is reserved for a patient until ``expires_at``."""
-
-    id: UUID
-    doctor_id: UUID
-    visit_type_id: UUID | None
-    start_time: datetime
-    end_time: datetime
-    busy_start: datetime
-    busy_end: datetime
-    created_at: datetime
-    expires_at: datetime
-
-
-async def find_hold(transaction: Transaction, hold_id: UUID, *patient_ids: UUID) -> HoldRecord | None:
-    """Return a hold of one of these patients, expired or not; ``None`` if it does not exist."""
-    row = (
-        await transaction.execute(
-            select(
-                Appointment.id,
-                Appointment.doctor_id,
-                Appointment.visit_type_id,
-                Appointment.start_time,
-                Appointment.end_time,
-                Appointment.busy_start,
-                Appointment.busy_end,
-                Appointment.created_at,
-                # Never NULL: a CHECK requires it of holds.
-                type_coerce(Appointment.expires_at, Appointment.created_at.type).label("expires_at"),
-            ).where(Appointment.id == hold_id, Appointment.patient_id.in_(patient_ids), _IS_HOLD)
-        )
-    ).one_or_none()
-    return read_record(HoldRecord, row) if row else None
-
-
-async def delete_hold(transaction: Transaction, hold_id: UUID, patient_id: UUID) -> bool:
-    """Delete a hold that a patient has, or has created for a dependant; return whether it existed."""
-    own = or_(Appointment.patient_id == patient_id, Appointment.booked_by == patient_id)
-    deleted = await transaction.scalar(
-        delete(Appointment).where(Appointment.id == hold_id, own, _IS_HOLD).returning(Appointment.id)
-    )
-    return deleted is not None
-
-
 def _is_in_the_way(now: datetime, patient_ids: Collection[UUID]) -> ColumnElement[bool]:
     """Match everything except expired holds and holds of these patients."""
-    return not_(and_(_IS_HOLD, or_(_is_expired(now), Appointment.patient_id.in_(patient_ids))))
+    return not_(and_(IS_HOLD, or_(_is_expired(now), Appointment.patient_id.in_(patient_ids))))
 
 
 def _is_expired(now: datetime) -> ColumnElement[bool]:

@@ -100,9 +100,10 @@ async def end_guardian(transaction: Transaction, guardian_id: UUID, patient_id: 
     await transaction.execute(ended.values(ended_at=now))
 
 
-async def has_guardian(transaction: Transaction, patient_id: UUID, day: date) -> bool:
-    """Return whether a patient has a guardian with rights on this day."""
-    return bool(await transaction.scalar(select(exists().where(Guardian.patient_id == patient_id, _is_valid(day)))))
+async def has_guardian(transaction: Transaction, patient_id: UUID, day: date, *, other_than: UUID) -> bool:
+    """Return whether a patient has another guardian than ``other_than`` with rights on this day."""
+    found = exists().where(Guardian.patient_id == patient_id, Guardian.guardian_id != other_than, _is_valid(day))
+    return bool(await transaction.scalar(select(found)))
 
 
 async def delete_guardians(transaction: Transaction, patient_id: UUID) -> None:

@@ -82,6 +82,12 @@ async def get_patient(transaction: Transaction, patient_id: UUID) -> PatientReco
     return read_record(PatientRecord, row)
 
 
+async def find_patient(transaction: Transaction, patient_id: UUID) -> PatientRecord | None:
+    """Return the record of a patient; ``None`` if this is not the id of one."""
+    row = (await transaction.execute(_RECORD.where(Patient.id == patient_id))).one_or_none()
+    return read_record(PatientRecord, row) if row else None
+
+
 async def update_patient(transaction: Transaction, patient_id: UUID, changes: Mapping[str, Any]) -> None:
     """Change fields of a record. The name of a patient with an account must be changed by ``users.update_name``.
 

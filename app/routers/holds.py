@@ -9,7 +9,7 @@ from app.http.audit import Audit
 from app.http.idempotency import Idempotent
 from app.http.problems import responses
 from app.http.requests import StrictRoute
-from app.repositories.bookings import HoldRecord
+from app.repositories.holds import HoldRecord
 from app.routers.appointments import REFUSALS
 from app.schemas import appointments as wire
 from app.services import booking

@@ -10,10 +10,10 @@ from uuid_utils.compat import uuid7
 from app.core.errors import DomainError, invalid_field
 from app.core.permissions import Actor, Permission, scope_to_change
 from app.db.database import Transaction
-from app.repositories import appointments, bookings, doctors
+from app.repositories import appointments, bookings, doctors, holds
 from app.repositories.appointments import AppointmentRecord, Reference
-from app.repositories.bookings import HoldRecord
 from app.repositories.doctor_schedules import DoctorSchedule, get_doctor_schedule
+from app.repositories.holds import HoldRecord
 from app.scheduling.decisions import MAX_VISIT, MIN_VISIT, Refusal, check_booking, has_daily_limit, relevant_span
 from app.scheduling.intervals import Interval, from_instant, to_instant
 from app.scheduling.status import TRANSITIONS, Action, AppointmentStatus
@@ -47,6 +47,8 @@ class _Accepted:
     schedule: DoctorSchedule
     visit: Interval
     busy: Interval
+    family: Collection[UUID]
+    """Patients whose holds give way, in addition to those of the patient."""
 
 
 async def book_appointment(
@@ -73,7 +75,7 @@ async def book_appointment(
     """
     # Whom a visit is for can be chosen after its time is held, so the actor's own hold gives way as well.
     family = {actor.id} - {patient.id}
-    hold = await bookings.find_hold(transaction, hold_id, patient.id, *family) if hold_id else None
+    hold = await holds.find_hold(transaction, hold_id, patient.id, *family) if hold_id else None
     redeemed = hold if hold and _is_for(hold, request) else None
     valid = redeemed if redeemed and now < redeemed.expires_at else None
     existing = valid if valid and request.end in {None, valid.end_time} else None
@@ -102,21 +104,12 @@ async def book_appointment(
         # Also after the hold has expired: a client that still has only the id of the hold finds the appointment by it.
         if redeemed:
             appointment = replace(appointment, id=redeemed.id)
-        if await _book_free_time(transaction, appointment, accepted, hold) or await _book_over_holds(
-            transaction, appointment, accepted, hold, family, now
-        ):
+        # Without a lock, which is the usual case. A hold may overlap the visit, and must be released under a lock.
+        if hold is None and await _insert(transaction, appointment, accepted):
+            return appointment
+        if await _book_over_holds(transaction, appointment, accepted, hold, now):
             return appointment
     raise DomainError("busy")
-
-
-async def _book_free_time(
-    transaction: Transaction, appointment: AppointmentRecord, accepted: _Accepted, hold: HoldRecord | None
-) -> bool:
-    """Insert an appointment without a lock, which is the usual case; return whether that was possible.
-
-    Not tried if there is a hold: it may overlap the visit, and it must be released under a lock.
-    """
-    return hold is None and await _insert(transaction, appointment, accepted)
 
 
 async def _book_over_holds(
@@ -124,7 +117,6 @@ async def _book_over_holds(
     appointment: AppointmentRecord,
     accepted: _Accepted,
     hold: HoldRecord | None,
-    family: Collection[UUID],
     now: datetime,
 ) -> bool:
     """Release expired holds and those of the patient and the family that are in the way, then insert the appointment.
@@ -133,13 +125,13 @@ async def _book_over_holds(
     appointment or a hold of another patient is in the way.
     """
     # Before locking: a booking takes locks only if a hold has to give way (ADR 0010).
-    await _raise_conflict(transaction, appointment, accepted, now, family)
-    await bookings.lock_calendars(transaction, appointment.doctor_id, appointment.patient_id, *family)
+    await _raise_conflict(transaction, appointment, accepted, now)
+    await bookings.lock_calendars(transaction, appointment.doctor_id, appointment.patient_id, *accepted.family)
     released = await bookings.release_holds(
         transaction,
         doctor_id=appointment.doctor_id,
         patient_id=appointment.patient_id,
-        family=family,
+        family=accepted.family,
         now=now,
         against=(accepted.visit, accepted.busy),
     )
@@ -198,7 +190,7 @@ async def hold_time(
 async def release_hold(transaction: Transaction, hold_id: UUID, *, patient_id: UUID) -> None:
     """Release a hold. Raises ``not_found`` if it does not exist, or if the patient neither has nor created it."""
     # The calendars are not locked: this occupies no other time, so it cannot deadlock.
-    if not await bookings.delete_hold(transaction, hold_id, patient_id):
+    if not await holds.delete_hold(transaction, hold_id, patient_id):
         raise DomainError("not_found")
 
 
@@ -334,7 +326,7 @@ async def _accept(
         )
     if refusal := check_booking(schedule.rules, visit_type, visit, busy_periods, to_instant(requested_at)):
         raise DomainError(refusal)
-    return _Accepted(schedule, visit, (visit[0] - visit_type.buffer_before, visit[1] + visit_type.buffer_after))
+    return _Accepted(schedule, visit, (visit[0] - visit_type.buffer_before, visit[1] + visit_type.buffer_after), family)
 
 
 def _is_for(hold: HoldRecord, request: BookingRequest) -> bool:
@@ -388,11 +380,7 @@ async def _insert(
 
 
 async def _raise_conflict(
-    transaction: Transaction,
-    appointment: AppointmentRecord,
-    accepted: _Accepted,
-    now: datetime,
-    family: Collection[UUID] = (),
+    transaction: Transaction, appointment: AppointmentRecord, accepted: _Accepted, now: datetime
 ) -> None:
     """Raise the reason why a visit could not be inserted, if another appointment or hold is in the way.
 
@@ -403,7 +391,7 @@ async def _raise_conflict(
         transaction,
         doctor_id=appointment.doctor_id,
         patient_id=appointment.patient_id,
-        family=family,
+        family=accepted.family,
         visit=accepted.visit,
         busy=accepted.busy,
         now=now,

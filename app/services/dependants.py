@@ -103,12 +103,29 @@ async def remove_dependant(transaction: Transaction, actor: Actor, patient_id: U
     """
     await patients.lock_patient(transaction, patient_id)
     dependant = await guardians.get_dependant(transaction, dependants_of(actor, GuardianRight.SEE, now), patient_id)
-    await guardians.end_guardian(transaction, actor.id, patient_id, now)
-    if dependant.patient.user_id or await guardians.has_guardian(transaction, patient_id, now.date()):
-        return
-    if await appointments.has_upcoming(transaction, Scope(patient_id=patient_id), since=now):
+    if not await can_remove(transaction, actor, dependant, now):
         raise DomainError("has_appointments")
-    await erasure.erase_patient(transaction, patient_id, now)
+    await guardians.end_guardian(transaction, actor.id, patient_id, now)
+    if await _has_nobody_else(transaction, actor, dependant, now):
+        await erasure.erase_patient(transaction, patient_id, now)
+
+
+async def can_remove(transaction: Transaction, actor: Actor, dependant: DependantRecord, now: datetime) -> bool:
+    """Return whether the actor can stop acting for a dependant.
+
+    They cannot while the dependant has upcoming visits that nobody else could change.
+    """
+    upcoming = Scope(patient_id=dependant.patient.id)
+    return not (
+        await _has_nobody_else(transaction, actor, dependant, now)
+        and await appointments.has_upcoming(transaction, upcoming, since=now)
+    )
+
+
+async def _has_nobody_else(transaction: Transaction, actor: Actor, dependant: DependantRecord, now: datetime) -> bool:
+    if dependant.patient.user_id:
+        return False
+    return not await guardians.has_guardian(transaction, dependant.patient.id, now.date(), other_than=actor.id)
 
 
 def _last_day_of_childhood(birth_date: date, now: datetime) -> date:

@@ -11,9 +11,9 @@ from app.core.errors import DomainError, invalid_field
 from app.db.database import Transaction
 from app.repositories import bookings
 from app.repositories.appointments import AppointmentRecord
-from app.repositories.bookings import HoldRecord
 from app.repositories.doctor_schedules import DoctorSchedule, get_doctor_schedule
 from app.repositories.doctors import DoctorRecord
+from app.repositories.holds import HoldRecord
 from app.repositories.visit_types import VisitTypeRecord
 from app.scheduling.availability import Rules, is_open_after
 from app.scheduling.decisions import Refusal, check_booking, explain, find_horizon, free_windows, relevant_span, slots

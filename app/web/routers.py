@@ -31,7 +31,7 @@ from app.web.doctor import (
     week,
 )
 from app.web.kit import assets
-from app.web.patient import appointments, booking, doctor_page, search
+from app.web.patient import appointments, booking, doctor_page, family, search
 
 PAGE_ROUTERS = [
     module.router
@@ -41,6 +41,7 @@ PAGE_ROUTERS = [
         doctor_page,
         booking,
         appointments,
+        family,
         settings,
         contact_details,
         email_change,

@@ -14,6 +14,8 @@ AREAS = {
     "POST /my/account/second-factor": "FreshAccountPage",
     "GET /my/account/details": "OwnRecordPage",
     "POST /my/account/details": "OwnRecordPage",
+    "GET /my/family": "OwnRecordPage",
+    "POST /my/family": "OwnRecordPage",
     "GET /practice/day": "CalendarPage",
     "GET /practice/week": "CalendarPage",
     "GET /practice/visits/": "CalendarPage",

@@ -6,7 +6,7 @@ from uuid import UUID
 from app.core.permissions import Actor, Role
 from app.db.database import Database
 from app.repositories.appointments import AppointmentRecord, Reference
-from app.repositories.bookings import HoldRecord
+from app.repositories.holds import HoldRecord
 from app.services.booking import BookingRequest, book_appointment, hold_time
 from tests.people import Person
 

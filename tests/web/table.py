@@ -45,11 +45,18 @@ PAGES: Table = {
     "/my/appointments/{appointment_id:uuid}": [
         (PATIENT, "/my/appointments/{visit}"),
         (PATIENT, "/my/appointments/{cancelled}"),
+        (PATIENT, "/my/appointments/{visit_of_child}"),
     ],
     "/my/appointments/{appointment_id:uuid}/cancel": [(PATIENT, "/my/appointments/{visit}/cancel")],
     "/my/appointments/{appointment_id:uuid}/move": [
         (PATIENT, "/my/appointments/{visit}/move"),
         (PATIENT, "/my/appointments/{visit}/move?start=2026-12-11T15:00:00Z"),
+    ],
+    "/my/family": [(PATIENT, "/my/family")],
+    "/my/family/{dependant_id:uuid}": [(PATIENT, "/my/family/{child}")],
+    "/my/family/{dependant_id:uuid}/remove": [
+        (PATIENT, "/my/family/{child}/remove"),
+        (PATIENT, "/my/family/{other_child}/remove"),
     ],
     "/my/account": [(PATIENT, "/my/account"), (DOCTOR, "/my/account")],
     "/my/account/details": [(PATIENT, "/my/account/details")],
@@ -68,6 +75,7 @@ PAGES: Table = {
     "/practice/visits/{appointment_id:uuid}": [
         (DOCTOR, "/practice/visits/{visit}"),
         (DOCTOR, "/practice/visits/{cancelled}"),
+        (DOCTOR, "/practice/visits/{visit_of_child}"),
     ],
     "/practice/visits/{appointment_id:uuid}/move": [(DOCTOR, "/practice/visits/{visit}/move")],
     "/practice/hours": [(DOCTOR, "/practice/hours"), (DOCTOR, "/practice/hours?day=2027-07-01")],
@@ -162,6 +170,9 @@ class World:
         await doctor.update_profile(languages=["en", "de"], bio="Skin, hair and nails.", min_notice_minutes=30)
         visit_type = await doctor.add_visit_type(duration_minutes=20, buffer_after_minutes=10)
         world.ids = {"doctor": doctor.id, "patient": patient.id, "visit_type": visit_type["id"]}
+        for key, name in (("child", LONG_NAME.removeprefix("Dr ")), ("other_child", "Mia Haddad")):
+            added = await patient.post("/patients/me/dependants", {"name": name, "birth_date": "2020-03-09"})
+            world.ids[key] = added.json()["patient"]["id"]
         await world.grow()
         hold = await patient.post(
             "/holds",
@@ -206,6 +217,9 @@ class World:
         self.ids.setdefault("colleague", colleague.id)  # the change waits for review
         await patient.post(f"/appointments/{self.ids['visit']}/cancel", {"reason": "I am down with a cold"})
         self.ids["visit"] = (await self._book(patient, doctor, f"2026-12-{8 + 7 * self.days:02}T18:00:00Z"))["id"]
+        for_child = {"on_behalf_of": self.ids["child"]}
+        visit_of_child = await self._book(patient, doctor, f"2026-12-{8 + 7 * self.days:02}T20:00:00Z", **for_child)
+        self.ids["visit_of_child"] = visit_of_child["id"]
         await doctor.publish(f"2026-12-{12 + 7 * self.days:02}T15:00:00Z", f"2026-12-{12 + 7 * self.days:02}T18:00:00Z")
         await doctor.add_visit_type(name=f"Talk {self.days}", duration_minutes=40)
         await doctor.get("/doctors/me/appointments")
@@ -222,8 +236,9 @@ class World:
         )
         assert response.status_code == 200
 
-    async def _book(self, person: Person, doctor: Person, start: str) -> dict[str, Any]:
-        return await person.book(doctor, start, visit_type_id=self.ids["visit_type"], reason="A mole that has changed")
+    async def _book(self, person: Person, doctor: Person, start: str, **fields: str) -> dict[str, Any]:
+        fields |= {"visit_type_id": self.ids["visit_type"], "reason": "A mole that has changed"}
+        return await person.book(doctor, start, **fields)
 
     def address(self, path: str) -> str:
         """Return the address with the ids filled in."""

@@ -136,6 +136,11 @@ async def send_forms_of_patients(visitor: Visitor) -> None:
     path = "/my/appointments/{appointment_id:uuid}"
     await send(f"{path}/move", f"{visit}/move?start=2026-12-11T15:00:00Z")
     await send(f"{path}/cancel", f"{visit}/cancel", reason="I am well again")
+    child = {"name": "Mia Lee", "birth_date": "2020-03-09"}
+    await send("/my/family", "/my/family", **child)
+    path, other = "/my/family/{dependant_id:uuid}", "/my/family/{other_child}"
+    await send(path, other, **child, phone="+44 20 7183 8750")
+    await send(f"{path}/remove", f"{other}/remove")
 
 
 async def send_forms_of_accounts(

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import phonenumbers
 from fastapi import Response
 
 from app.core.dependencies import DbTransaction, Now
@@ -36,7 +35,7 @@ LABELS: Mapping[str, str] = {
 async def get_own_record(page: OwnRecordPage, transaction: DbTransaction, _: Audit) -> Response:
     """Show the form with the contact details."""
     record = await patients.get_patient(transaction, page.actor.id)
-    form = restore(page, Form(_values(record)).renew(record.content).values)
+    form = restore(page, Form(_values(page, record)).renew(record.content).values)
     return page.render(_TEMPLATE, form=form, **_content(page, form))
 
 
@@ -53,7 +52,7 @@ async def change_own_record(
         saved: list[tuple[str, str]] = []
         if error.code == "version_mismatch":
             record = await patients.get_patient(transaction, page.actor.id)
-            saved = list_changes(page.formatter, record.content, form, LABELS, _values(record))
+            saved = list_changes(page.formatter, record.content, form, LABELS, _values(page, record))
             form = form.renew(record.content)
         raise refuse(page, _TEMPLATE, form, error, saved=saved, **_content(page, form)) from error
     return page.redirect("/my/account", page.gettext("Your contact details have been saved."))
@@ -70,9 +69,8 @@ def _content(page: SignedInPage, form: Form) -> dict[str, Any]:
     }
 
 
-def _values(record: PatientRecord) -> dict[str, str]:
+def _values(page: SignedInPage, record: PatientRecord) -> dict[str, str]:
     values = {name: str(record.content[name] or "") for name in LABELS}
     if record.phone:
-        number = phonenumbers.parse(record.phone)
-        values["phone"] = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+        values["phone"] = page.formatter.phone(record.phone)
     return values

@@ -112,6 +112,7 @@ ACTIONS: Mapping[AuditAction, str] = {
     AuditAction.SHOW_PASSWORD: N_("Opened the page to change the password"),
     AuditAction.SHOW_PROFILE_CHANGE: N_("Opened a change of a doctor's name or specialty"),
     AuditAction.SHOW_PICK: N_("Picked a time"),
+    AuditAction.SHOW_REMOVING_DEPENDANT: N_("Opened the page that removes a dependant"),
     AuditAction.SHOW_VISIT_OF_SUSPENDED_DOCTOR: N_("Opened a visit of a suspended doctor"),
     AuditAction.START: N_("Opened the home page"),
     AuditAction.SUSPEND_USER: N_("Suspended an account"),

@@ -7,6 +7,7 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+import phonenumbers
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_interval, format_time, get_timezone_location
 
@@ -107,6 +108,10 @@ class Formatter:
         """8 Dec; with the year if it is not this year."""
         pattern = self.gettext("d MMM") if day.year == self.today.year else self.gettext("d MMM y")
         return self._format(day, pattern)
+
+    def short_date(self, day: date) -> str:
+        """9 Mar 2020."""
+        return self._format(day, self.gettext("d MMM y"))
 
     def days(self, first: date, last: date) -> str:
         """7 Dec to 13 Dec with a dash, or a single day. Years are left out if both days are in this year."""
@@ -240,6 +245,10 @@ class Formatter:
     def mode(self, mode: VisitMode) -> str:
         """In person, by video, or by phone."""
         return self.gettext(_MODES[mode])
+
+    def phone(self, number: str) -> str:
+        """+44 20 7183 8750, for a number in the format E.164."""
+        return phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
     def browser(self, user_agent: str) -> str:
         """Firefox (Linux): the name of a browser and its system, from a User-Agent."""

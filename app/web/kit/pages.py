@@ -124,6 +124,10 @@ class Page:
             return False
         return is_clock_ambiguous(self.now, zones[0], chosen=None, zones=zones, mode=None)
 
+    def name_patient(self, name: str) -> str:
+        """For Mia Lee: whom a visit is for, if not for the viewer."""
+        return self.gettext("For %(name)s", name=isolate(name))
+
     def initials(self, name: str) -> str:
         """Return the initials of the first and the last name, without a title."""
         names = [part for part in name.split() if part not in _TITLES and part[0].isalpha()] or [name.strip()]

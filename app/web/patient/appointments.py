@@ -1,5 +1,6 @@
-"""A patient's appointments: listing, moving and cancelling them."""
+"""The appointments of patients and of their children: listing, moving and cancelling them."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -11,16 +12,17 @@ from pydantic import BaseModel
 
 from app.core.dependencies import DbTransaction, Now, SearchTime
 from app.core.errors import DomainError
-from app.core.permissions import Scope
+from app.core.permissions import GuardianRight, Scope, scope_of, scope_to_change
 from app.http.audit import Audit
 from app.http.paging import APPOINTMENT_CURSOR, read_appointment_cursor
-from app.repositories import appointments, doctors
-from app.repositories.appointments import AppointmentRecord, page_key
+from app.repositories import appointments, doctors, patients
+from app.repositories.appointments import AppointmentRecord, PageKey, page_key
 from app.scheduling.decisions import check_action
 from app.scheduling.intervals import MINUTE, to_instant
-from app.scheduling.status import Action, AppointmentStatus
+from app.scheduling.status import ACTIVE, Action, AppointmentStatus
 from app.schemas.fields import Cursor, Instant, LocalDate, Note
 from app.services import appointment_status, booking
+from app.services.dependants import dependants_of, list_family
 from app.web.kit.auth import ChangeOwnVisitPage, OwnVisitsPage
 from app.web.kit.clocks import load_zones
 from app.web.kit.drafts import restore
@@ -55,25 +57,21 @@ class Move(BaseModel):
 async def list_appointments(
     page: OwnVisitsPage, transaction: DbTransaction, now: Now, trail: Audit, after: Cursor | None = None
 ) -> Response:
-    """List the patient's upcoming visits, the next one first, then the past ones, the latest first."""
+    """List the patient's upcoming visits, the next one first, then the past ones, the latest first.
+
+    The upcoming visits of their children are among their own.
+    """
     key, as_of = read_appointment_cursor(after, now)
-    found = await appointments.page_appointments(
-        transaction,
-        Scope(patient_id=page.actor.id),
-        as_of=as_of,
-        since=None,
-        until=None,
-        statuses=(),
-        after=key,
-        limit=MAX_LISTED + 1,
-    )
+    found = await _list_own(page, transaction, key, as_of)
+    found = await _add_visits_of_children(page, transaction, found, key, as_of, now)
     listed, more = cut_list(found, "/my/appointments", APPOINTMENT_CURSOR, partial(page_key, as_of=as_of))
     await load_zones(page, transaction, *(each.time_zone for each in listed))
+    trail.concerns_patient(page.actor.id)
     trail.concerns(*listed)
     return page.render(
         "patient/appointments.html",
-        upcoming=[each for each in listed if _is_ahead(each, as_of)],
-        past=[each for each in listed if not _is_ahead(each, as_of)],
+        upcoming=[each for each in listed if is_ahead(each, as_of)],
+        past=[each for each in listed if not is_ahead(each, as_of)],
         is_first=key is None,
         more=more,
     )
@@ -84,16 +82,22 @@ async def get_appointment(
     appointment_id: UUID, page: OwnVisitsPage, transaction: DbTransaction, now: Now, trail: Audit
 ) -> Response:
     """Show a visit, and what can be done with it."""
-    visit = await _get(page, transaction, appointment_id, trail)
-    return page.render("patient/appointment.html", **_shown(page, visit, now))
+    visit = await _get(page, transaction, scope_of(page.actor, now.date()), appointment_id, trail)
+    is_own = visit.patient_id == page.actor.id
+    return page.render(
+        "patient/appointment.html",
+        **_shown(page, visit, now),
+        can_change=is_own or visit.patient_id in await list_family(transaction, page.actor, now),
+        cancelled_by=await _find_canceller(page, transaction, visit),
+    )
 
 
 @router.get(_ONE + "/calendar.ics")
 async def get_calendar_file(
-    appointment_id: UUID, page: OwnVisitsPage, transaction: DbTransaction, trail: Audit
+    appointment_id: UUID, page: OwnVisitsPage, transaction: DbTransaction, now: Now, trail: Audit
 ) -> Response:
     """Return the visit as an iCalendar file (RFC 5545)."""
-    visit = await _get(page, transaction, appointment_id, trail)
+    visit = await _get(page, transaction, scope_of(page.actor, now.date()), appointment_id, trail)
     zone = page.clock_of(visit.time_zone)
     event = Event()
     # The same in every download, with a sequence that grows with each change. So calendars replace the entry and
@@ -105,13 +109,14 @@ async def get_calendar_file(
     # In UTC, so the file needs no definition of a time zone.
     event.add("dtstart", visit.start_time)
     event.add("dtend", visit.end_time)
-    event.add("summary", visit.doctor.name)
+    patient = [] if visit.patient_id == page.actor.id else [page.name_patient(visit.patient.name)]
+    event.add("summary", ", ".join([visit.doctor.name, *patient]))
     # Calendars show times in the zone of the device, so the text always names the zone of its times.
     sentence = page.formatter.visit(
         visit.start_time, visit.end_time, zone, visit.doctor.name, place=page.formatter.place(zone)
     )
     elsewhere = page.formatter.elsewhere(visit.start_time, visit.end_time, zone, page.doctor_zone(visit.time_zone))
-    event.add("description", f"{sentence}\n{elsewhere}" if elsewhere else sentence)
+    event.add("description", "\n".join([sentence, *([elsewhere] if elsewhere else []), *patient]))
     event.add("status", "CANCELLED" if visit.status is AppointmentStatus.CANCELLED else "CONFIRMED")
     file = Calendar()
     file.add("prodid", "-//Appointments//EN")
@@ -126,8 +131,8 @@ async def show_cancelling(
     appointment_id: UUID, page: ChangeOwnVisitPage, transaction: DbTransaction, now: Now, trail: Audit
 ) -> Response:
     """Show the form that cancels a visit; redirect to the visit if it is not active any more or is over."""
-    visit = await _get(page, transaction, appointment_id, trail)
-    if not _is_ahead(visit, now):
+    visit = await _get(page, transaction, scope_to_change(page.actor, now.date()), appointment_id, trail)
+    if not is_ahead(visit, now):
         return page.redirect(f"/my/appointments/{visit.id}")
     form = restore(page)
     return page.render("patient/cancel.html", **_shown(page, visit, now), form=form)
@@ -144,7 +149,7 @@ async def cancel_appointment_with_reason(
     _: Once,
 ) -> Response:
     """Cancel the visit. Its time is free again immediately."""
-    visit = await _get(page, transaction, appointment_id, trail)
+    visit = await _get(page, transaction, scope_to_change(page.actor, now.date()), appointment_id, trail)
     try:
         typed = form.read(Cancellation)
         await appointment_status.cancel_appointment(
@@ -157,7 +162,7 @@ async def cancel_appointment_with_reason(
             now=now,
         )
     except DomainError as error:
-        if not _is_ahead(visit, now):
+        if not is_ahead(visit, now):
             raise _redirect_to_visit(page, visit, error) from error
         raise refuse(
             page, "patient/cancel.html", form, error, shown_by=show_cancelling, **_shown(page, visit, now)
@@ -180,8 +185,8 @@ async def show_moving(
 
     Redirect to the visit if it is not active any more, if it is over, or if the doctor takes no bookings.
     """
-    visit = await _get(page, transaction, appointment_id, trail)
-    if not (visit.doctor_is_listed and _is_ahead(visit, now)):
+    visit = await _get(page, transaction, scope_to_change(page.actor, now.date()), appointment_id, trail)
+    if not (visit.doctor_is_listed and is_ahead(visit, now)):
         return page.redirect(f"/my/appointments/{visit.id}")
     # A page of its own instead of a dialog, which would need a script (ADR 0024).
     if start is not None:
@@ -205,7 +210,7 @@ async def reschedule_appointment(
     _: Once,
 ) -> Response:
     """Move the visit. It stays where it is if the new time is not available."""
-    visit = await _get(page, transaction, appointment_id, trail)
+    visit = await _get(page, transaction, scope_to_change(page.actor, now.date()), appointment_id, trail)
     # Outside of the `try`: without a start there is no time to show again.
     typed = form.read(Move)
     try:
@@ -219,7 +224,7 @@ async def reschedule_appointment(
             now=now,
         )
     except DomainError as error:
-        if not _is_ahead(visit, now):
+        if not is_ahead(visit, now):
             raise _redirect_to_visit(page, visit, error) from error
         slot = _moved(visit, typed.start)
         raise refuse(
@@ -234,8 +239,63 @@ async def reschedule_appointment(
     return page.redirect(f"/my/appointments/{visit.id}", page.gettext("The visit has been moved."))
 
 
-async def _get(page: SignedInPage, transaction: DbTransaction, appointment_id: UUID, trail: Audit) -> AppointmentRecord:
-    visit = await appointments.get_appointment(transaction, Scope(patient_id=page.actor.id), appointment_id)
+async def _list_own(
+    page: SignedInPage, transaction: DbTransaction, after: PageKey | None, as_of: datetime
+) -> Sequence[AppointmentRecord]:
+    return await appointments.page_appointments(
+        transaction,
+        Scope(patient_id=page.actor.id),
+        as_of=as_of,
+        since=None,
+        until=None,
+        statuses=(),
+        after=after,
+        limit=MAX_LISTED + 1,
+    )
+
+
+async def _add_visits_of_children(
+    page: SignedInPage,
+    transaction: DbTransaction,
+    own: Sequence[AppointmentRecord],
+    after: PageKey | None,
+    as_of: datetime,
+    now: datetime,
+) -> Sequence[AppointmentRecord]:
+    """Return a page of the patient's own visits with the upcoming ones of their children, in the same order.
+
+    They are read separately, so that each list is read in the order of an index.
+    """
+    scope = Scope(dependants=dependants_of(page.actor, GuardianRight.SEE, now))
+    if after and after.over:
+        return own
+    theirs = await appointments.page_appointments(
+        transaction,
+        scope,
+        as_of=as_of,
+        since=as_of,
+        until=None,
+        statuses=ACTIVE,
+        after=after,
+        limit=MAX_LISTED + 1,
+    )
+    to_come = [*theirs, *(each for each in own if not each.is_over(as_of))]
+    to_come.sort(key=lambda each: (each.start_time, each.id))
+    return [*to_come, *(each for each in own if each.is_over(as_of))]
+
+
+async def _find_canceller(page: SignedInPage, transaction: DbTransaction, visit: AppointmentRecord) -> str | None:
+    """Return the name of another patient who has cancelled the visit, such as the other parent; otherwise ``None``."""
+    if visit.cancelled_by is None or visit.cancelled_by in {page.actor.id, visit.doctor_id}:
+        return None
+    found = await patients.find_patient(transaction, visit.cancelled_by)
+    return found.name if found else None
+
+
+async def _get(
+    page: SignedInPage, transaction: DbTransaction, scope: Scope, appointment_id: UUID, trail: Audit
+) -> AppointmentRecord:
+    visit = await appointments.get_appointment(transaction, scope, appointment_id)
     trail.concerns(visit)
     # With the zone of the visit, because its doctor may no longer be listed.
     await load_zones(page, transaction, visit.time_zone)
@@ -266,7 +326,8 @@ def _redirect_to_visit(page: SignedInPage, visit: AppointmentRecord, error: Doma
     return RefusedForm(page.redirect(f"/my/appointments/{visit.id}", message, "note"), error)
 
 
-def _is_ahead(visit: AppointmentRecord, now: datetime) -> bool:
+def is_ahead(visit: AppointmentRecord, now: datetime) -> bool:
+    """Return whether a visit is listed as upcoming: active and not over."""
     return visit.status.is_active and not visit.is_over(now)
 
 

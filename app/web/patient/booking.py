@@ -14,14 +14,14 @@ from pydantic import BaseModel
 from app.core.audit_actions import AuditAction
 from app.core.dependencies import DbTransaction, Now, RequestClient, check_email_confirmed
 from app.core.errors import DomainError, Kind
-from app.core.permissions import Actor, Permission, Scope
+from app.core.permissions import Actor, Permission, Scope, scope_of
 from app.db.database import Transaction
 from app.http.audit import Audit
 from app.http.problems import PROBLEMS
-from app.repositories import appointments, bookings, doctors, visit_types
+from app.repositories import appointments, doctors, holds, visit_types
 from app.repositories.appointments import AppointmentRecord, Reference
-from app.repositories.bookings import HoldRecord
 from app.repositories.doctors import DoctorRecord
+from app.repositories.holds import HoldRecord
 from app.repositories.sessions import find_actor
 from app.repositories.visit_types import VisitTypeRecord
 from app.scheduling.intervals import to_instant
@@ -162,7 +162,7 @@ def _held(actor: Actor, hold_id: UUID, client: RequestClient) -> Event:
 async def show_hold(hold_id: UUID, page: HoldingPage, transaction: DbTransaction, now: Now, trail: Audit) -> Response:
     """Show the held time, with the form that books it."""
     trail.about(hold_id)
-    held = await bookings.find_hold(transaction, hold_id, page.actor.id)
+    held = await holds.find_hold(transaction, hold_id, page.actor.id)
     if held is None:
         return await _redirect_from_missing_hold(page, transaction, hold_id)
     # Not validated: the schema reads the text of a form, and these values come from the database.
@@ -204,7 +204,7 @@ async def book_appointment(
         typed = form.read(Booking)
     except DomainError as error:
         trail.about(hold_id)
-        held = await bookings.find_hold(transaction, hold_id, page.actor.id)
+        held = await holds.find_hold(transaction, hold_id, page.actor.id)
         content = await _describe(page, transaction, pick, held)
         if content is None:
             code = "doctor_unavailable" if held and held.doctor_id == pick.doctor else "not_found"
@@ -238,14 +238,16 @@ async def release_hold(
     """Release the hold, and redirect to the doctor's other times. A hold that no longer exists is not an error."""
     pick = form.read(Pick)
     trail.about(hold_id)
-    await bookings.delete_hold(transaction, hold_id, page.actor.id)
+    await holds.delete_hold(transaction, hold_id, page.actor.id)
     return page.redirect(_week_of(page, pick))
 
 
 @router.get("/visit/done/{appointment_id:uuid}")
-async def show_booked(appointment_id: UUID, page: OwnVisitsPage, transaction: DbTransaction, trail: Audit) -> Response:
+async def show_booked(
+    appointment_id: UUID, page: OwnVisitsPage, transaction: DbTransaction, now: Now, trail: Audit
+) -> Response:
     """Show the confirmation of a booking."""
-    booked = await appointments.get_appointment(transaction, Scope(patient_id=page.actor.id), appointment_id)
+    booked = await appointments.get_appointment(transaction, scope_of(page.actor, now.date()), appointment_id)
     trail.concerns(booked)
     await load_zones(page, transaction, booked.time_zone)
     return page.render("patient/booked.html", visit=booked, zone=page.clock_of(booked.time_zone))

@@ -1,0 +1,255 @@
+"""Parents see and change the visits of their children on pages, for as long as they have the right."""
+
+import re
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+from icalendar import Calendar
+from sqlalchemy import update
+
+from app.db.database import Database
+from app.models import Guardian
+from app.services.dependants import MAX_DEPENDANTS
+from app.web.kit.forms import VERSION
+from app.web.kit.lists import MAX_LISTED
+from tests.conftest import Register, SetClock
+from tests.people import Person
+from tests.web.conftest import Forms
+from tests.web.markup import read_hidden
+
+FAMILY, API = "/my/family", "/patients/me/dependants"
+NINE, TEN, ELEVEN = (f"2026-12-08T{hour}:00:00Z" for hour in ("09", "10", "11"))
+MIA = {"name": "Mia Lee", "birth_date": "2020-03-09"}
+
+
+@pytest.fixture
+async def child(patient: Person) -> str:
+    """The id of a child of the patient."""
+    return await add_child(patient)
+
+
+@pytest.fixture
+async def doctor(register: Register) -> Person:
+    doctor = await register("doctor", name="Dr Amara Okafor")
+    await doctor.set_hours(**{day: [["08:00", "18:00"]] for day in ("monday", "tuesday", "wednesday")})
+    return doctor
+
+
+async def add_child(parent: Person, **fields: str) -> str:
+    answer = await parent.post(API, MIA | fields)
+    child_id: str = answer.json()["patient"]["id"]
+    return child_id
+
+
+async def change_rights(database: Database, child: str, **values: Any) -> None:
+    async with database.write() as transaction:
+        await transaction.execute(update(Guardian).where(Guardian.patient_id == UUID(child)).values(values))
+
+
+async def read(client: httpx2.AsyncClient, path: str) -> str:
+    answer = await client.get(path)
+    assert answer.status_code == 200, (path, answer.status_code)
+    return answer.text
+
+
+async def test_child_is_added_changed_and_removed(forms: Forms, patient: Person) -> None:
+    await forms.sign_in(patient)
+    assert "Add your children here." in await read(forms.client, FAMILY)
+    assert f'href="{FAMILY}"' in await read(forms.client, "/my/account")
+    added = await forms.send(FAMILY, **MIA)
+    page = added.headers["Location"].replace("#row-", "/")
+    listed = await read(forms.client, FAMILY)
+    assert "You can now book visits for Mia Lee." in listed
+    assert "Born 9 Mar 2020" in listed
+    await forms.send(page, name="Mia Cohen", birth_date="2012-02-29", phone="+44 (20) 7183-8750")
+    shown = await read(forms.client, page)
+    for value in ("Mia Cohen", "2012-02-29", "+44 20 7183 8750"):
+        assert f'value="{value}"' in shown
+    await forms.send(page, name="Mia Cohen", birth_date="2012-02-29", phone="")
+    assert (await patient.get(API)).json()[0]["patient"]["phone"] is None
+    removed = await forms.send(f"{page}/remove")
+    assert removed.headers["Location"] == FAMILY
+    assert "You no longer book for Mia Cohen." in await read(forms.client, FAMILY)
+    assert (await forms.client.get(page)).status_code == 404
+
+
+async def test_wrong_details_are_marked_and_kept(forms: Forms, patient: Person, child: str) -> None:
+    await forms.sign_in(patient)
+    for path in (FAMILY, f"{FAMILY}/{child}"):
+        for wrong, message in (("1990-01-01", "children only"), ("2990-01-01", "in the future"), ("", "required")):
+            answer = await forms.send(path, name="Max", birth_date=wrong)
+            assert answer.status_code == 422
+            assert message in answer.text
+            assert 'value="Max"' in answer.text
+    assert [each["patient"]["name"] for each in (await patient.get(API)).json()] == ["Mia Lee"]
+
+
+async def test_outdated_form_shows_what_is_saved(forms: Forms, patient: Person, child: str) -> None:
+    await forms.sign_in(patient)
+    page = f"{FAMILY}/{child}"
+    version = read_hidden(await read(forms.client, page), VERSION)
+    await patient.patch(f"{API}/{child}", {"name": "Mia Cohen"})
+    answer = await forms.send(page, **MIA, **{VERSION: version})
+    assert answer.status_code == 412
+    assert "<bdi>Mia Cohen</bdi></dd>" in answer.text
+
+
+async def test_form_is_hidden_when_the_limit_is_reached(forms: Forms, patient: Person) -> None:
+    await forms.sign_in(patient)
+    for number in range(MAX_DEPENDANTS):
+        await add_child(patient, name=f"Child {number}")
+    assert f"You can add up to {MAX_DEPENDANTS} children." in await read(forms.client, FAMILY)
+    answer = await forms.send(FAMILY, **MIA)
+    assert answer.status_code == 409
+    assert "You have reached the limit." in answer.text
+
+
+async def test_visits_of_children_stand_among_those_of_the_parent(
+    forms: Forms, patient: Person, child: str, doctor: Person
+) -> None:
+    for start, fields in ((NINE, {}), (TEN, {"on_behalf_of": child}), (ELEVEN, {})):
+        await patient.book(doctor, start, **fields)
+    await forms.sign_in(patient)
+    listed = await read(forms.client, "/my/appointments")
+    times = [re.sub(r"\W", "", each)[:4] for each in re.findall(r'class="visit-time figures">([^<]+)', listed)]
+    assert times == ["0900", "1000", "1100"]
+    assert listed.count("For Mia Lee") == 1
+    assert listed.index("09:00") < listed.index("For Mia Lee") < listed.index("11:00")
+    family = await read(forms.client, FAMILY)
+    assert "Tuesday 8 December, 10:00" in family
+    own = await read(forms.client, f"{FAMILY}/{child}")
+    assert "10:00" in own
+    assert "09:00" not in own
+
+
+async def test_long_list_with_visits_of_children_skips_and_repeats_none(
+    forms: Forms, patient: Person, child: str, doctor: Person
+) -> None:
+    starts = [
+        f"2026-12-{7 + number // 18:02}T{8 + number % 18 // 2:02}:{number % 2 * 30:02}:00Z" for number in range(36)
+    ]
+    booked = [
+        (await patient.book(doctor, start, **({"on_behalf_of": child} if number % 3 else {})))["id"]
+        for number, start in enumerate(starts)
+    ]
+    await forms.sign_in(patient)
+    found, path = [], "/my/appointments"
+    while path:
+        page = await read(forms.client, path)
+        listed = re.findall(r'<a href="/my/appointments/([\w-]+)"', page)
+        assert len(listed) <= MAX_LISTED
+        found += listed
+        more = re.search(r'href="(/my/appointments\?after=[^"]+)"', page)
+        path = more[1] if more else ""
+    assert found == booked
+
+
+async def test_parent_sees_moves_and_cancels_the_visit_of_a_child(
+    forms: Forms, patient: Person, child: str, doctor: Person
+) -> None:
+    visit = f"/my/appointments/{(await patient.book(doctor, TEN, on_behalf_of=child))['id']}"
+    await forms.sign_in(patient)
+    for path in ("", "/cancel", "/move", f"/move?start={ELEVEN}"):
+        assert "For Mia Lee" in await read(forms.client, visit + path)
+    [event] = Calendar.from_ical(await read(forms.client, f"{visit}/calendar.ics")).walk("VEVENT")
+    assert event["SUMMARY"] == "Dr Amara Okafor, For Mia Lee"
+    assert str(event["DESCRIPTION"]).splitlines()[-1] == "For Mia Lee"
+    moved = await forms.send(f"{visit}/move", on=f"{visit}/move?start={ELEVEN}", start=ELEVEN, version="1")
+    assert moved.headers["Location"] == visit
+    assert (await forms.send(f"{visit}/cancel", version="2")).headers["Location"] == visit
+    assert "by you" in await read(forms.client, visit)
+    child_page = await read(forms.client, f"{FAMILY}/{child}")
+    assert child_page.index("Past and cancelled") < child_page.index("11:00")
+
+
+async def test_cancelled_visit_names_who_cancelled_it(
+    forms: Forms, patient: Person, child: str, doctor: Person, register: Register, database: Database
+) -> None:
+    other = await register(name="Ben Lee")
+    visit = (await patient.book(doctor, TEN, on_behalf_of=child))["id"]
+    async with database.write() as transaction:
+        await transaction.execute(update(Guardian).values(guardian_id=UUID(other.id)))
+    await other.delete(f"/appointments/{visit}")
+    async with database.write() as transaction:
+        await transaction.execute(update(Guardian).values(guardian_id=UUID(patient.id)))
+    await forms.sign_in(patient)
+    assert "by Ben Lee" in await read(forms.client, f"/my/appointments/{visit}")
+    second = (await patient.book(doctor, TEN, on_behalf_of=child))["id"]
+    await doctor.delete(f"/appointments/{second}")
+    assert "by the practice" in await read(forms.client, f"/my/appointments/{second}")
+
+
+async def test_child_with_upcoming_visits_is_not_removed(
+    forms: Forms, patient: Person, child: str, doctor: Person
+) -> None:
+    await forms.sign_in(patient)
+    removing = f"{FAMILY}/{child}/remove"
+    assert "If nobody else books for them" in await read(forms.client, removing)
+    visit = (await patient.book(doctor, TEN, on_behalf_of=child))["id"]
+    for page in (await forms.client.get(removing), await forms.send(removing)):
+        assert "Mia Lee has upcoming visits, which nobody else can change. Cancel them first." in page.text
+        assert f'href="/my/appointments/{visit}"' in page.text
+        assert '<button class="button danger">' not in page.text
+    assert (await patient.get(f"{API}/{child}")).status_code == 200
+
+
+async def test_pages_show_nothing_of_a_child_after_the_last_day(
+    forms: Forms, patient: Person, child: str, doctor: Person, database: Database, clock: SetClock
+) -> None:
+    visit = (await patient.book(doctor, TEN, on_behalf_of=child))["id"]
+    await change_rights(database, child, valid_until=date(2026, 12, 1))
+    paths = [f"/my/appointments/{visit}{path}" for path in ("", "/cancel", "/move", "/calendar.ics")]
+    paths += [f"/visit/done/{visit}", f"{FAMILY}/{child}", f"{FAMILY}/{child}/remove"]
+    await forms.sign_in(patient)
+    for path in paths:
+        await read(forms.client, path)
+    clock.advance(days=1)
+    await forms.sign_in(patient)
+    for path in ("/my/appointments", FAMILY):
+        assert "Mia" not in await read(forms.client, path)
+    for path in paths:
+        assert (await forms.client.get(path)).status_code == 404, path
+    for path, fields in (
+        (f"/my/appointments/{visit}/cancel", {"version": "1"}),
+        (f"/my/appointments/{visit}/move", {"version": "1", "start": ELEVEN}),
+        (f"{FAMILY}/{child}", MIA),
+        (f"{FAMILY}/{child}/remove", {}),
+    ):
+        assert (await forms.send(path, on=FAMILY, **fields)).status_code == 404, path
+
+
+async def test_guardian_who_may_only_see_gets_no_buttons(
+    forms: Forms, patient: Person, child: str, doctor: Person, database: Database
+) -> None:
+    visit = f"/my/appointments/{(await patient.book(doctor, TEN, on_behalf_of=child))['id']}"
+    await change_rights(database, child, may_book=False)
+    await forms.sign_in(patient)
+    shown = await read(forms.client, visit)
+    assert "calendar.ics" in shown
+    assert f"{visit}/move" not in shown
+    assert f"{visit}/cancel" not in shown
+    assert 'name="phone"' not in await read(forms.client, f"{FAMILY}/{child}")
+    for path in ("/cancel", "/move"):
+        assert (await forms.client.get(visit + path)).status_code == 404
+
+
+async def test_pages_with_data_of_a_child_are_recorded_for_the_child(
+    forms: Forms, patient: Person, child: str, doctor: Person, admin: Person
+) -> None:
+    visit = (await patient.book(doctor, TEN, on_behalf_of=child))["id"]
+    await forms.sign_in(patient)
+    for path in (FAMILY, f"{FAMILY}/{child}", f"{FAMILY}/{child}/remove", "/my/appointments"):
+        await read(forms.client, path)
+    await read(forms.client, f"/my/appointments/{visit}")
+    events = (await admin.get("/admin/audit", params={"patient_id": child})).json()[::-1]
+    assert {each["actor_id"] for each in events} == {patient.id}
+    assert [each["action"] for each in events][2:] == [
+        "list_dependants",
+        "get_dependant",
+        "show_removing_dependant",
+        "list_appointments",
+        "get_appointment",
+    ]
