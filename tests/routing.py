@@ -12,7 +12,7 @@ from app.core import clinic_dependencies, dependencies
 from app.core.settings import Settings
 from app.http.routes import list_dependencies, list_routes
 from app.main import create_app
-from app.web.kit import auth
+from app.web.kit import auth, clinic_auth
 from app.web.kit.routes import PageRoute
 
 type Call = Callable[..., Any]
@@ -63,6 +63,7 @@ CALLERS = (
     _read_callers(dependencies, "Actor", "Public", "Viewer")
     | _read_callers(clinic_dependencies, "Actor", "Viewer")
     | _read_callers(auth, "Page")
+    | _read_callers(clinic_auth, "Page")
 )
 """The names of the callers that a route can name, such as ``BookingActor`` and ``HoursPage``, by dependency."""
 

@@ -51,10 +51,13 @@ async def find_membership(request: Request, token: str | None) -> MembershipReco
     return found
 
 
+type _FindMember = Callable[..., Awaitable[MembershipRecord | None]]
+
+
 def require_member(
-    permission: ClinicPermission | None, *, fresh: bool = False
+    permission: ClinicPermission | None, *, fresh: bool = False, find: _FindMember = find_membership
 ) -> Callable[..., Awaitable[ClinicActor]]:
-    """Return a dependency that requires a member of the clinic with this permission (``None``: any member).
+    """Return a dependency that requires a member with this permission (``None``: any member), found by ``find``.
 
     ``fresh`` requires a log-in within the last ten minutes. Members work with the data of patients, so the second
     factor that staff must have is required of all of them, even of those whose account is that of a patient. Raises
@@ -63,7 +66,7 @@ def require_member(
 
     async def authenticate_member(
         clinic_id: UUID,
-        found: Annotated[MembershipRecord | None, Depends(find_membership)],
+        found: Annotated[MembershipRecord | None, Depends(find)],
         request: Request,
         now: Now,
     ) -> ClinicActor:

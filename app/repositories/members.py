@@ -176,14 +176,19 @@ async def replace_scope(
         await transaction.execute(insert(MemberScope).values(rows))
 
 
-async def list_managers(transaction: Transaction, clinic_id: UUID) -> list[RoleRecord]:
-    """Return the roles of the managers of a clinic whose accounts can log in, including those not valid today."""
+async def list_managers(transaction: Transaction, *clinic_ids: UUID) -> dict[UUID, list[RoleRecord]]:
+    """Return the roles of the managers of clinics whose accounts can log in, including those not valid today."""
     rows = await transaction.execute(
-        select(Member.role, Member.valid_from, Member.valid_until)
+        select(Member.clinic_id, Member.role, Member.valid_from, Member.valid_until)
         .join(User, User.id == Member.user_id)
-        .where(Member.clinic_id == clinic_id, Member.role == MemberRole.MANAGER, _ACTIVE, User.suspended_at.is_(None))
+        .where(
+            Member.clinic_id.in_(clinic_ids), Member.role == MemberRole.MANAGER, _ACTIVE, User.suspended_at.is_(None)
+        )
     )
-    return [RoleRecord(*row) for row in rows]
+    found: dict[UUID, list[RoleRecord]] = {clinic_id: [] for clinic_id in clinic_ids}
+    for row in rows:
+        found[row.clinic_id].append(RoleRecord(row.role, row.valid_from, row.valid_until))
+    return found
 
 
 async def has_members(transaction: Transaction, clinic_id: UUID) -> bool:

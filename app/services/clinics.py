@@ -1,6 +1,6 @@
 """Make and change clinics, and invite people to work there (ADR 0055)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -148,8 +148,7 @@ async def appoint_manager(
 ) -> tuple[InvitationRecord, str]:
     """Invite a manager, as an administrator. Raises ``has_manager`` if the clinic has one who can log in."""
     clinic = await clinics.lock_clinic(transaction, clinic_id)
-    today = get_clinic_day(clinic.time_zone, now)
-    if any(each.is_valid(today) for each in await members.list_managers(transaction, clinic_id)):
+    if clinic_id in await find_managed_clinics(transaction, [clinic], now):
         raise DomainError("has_manager")
     return await _invite(
         transaction,
@@ -160,6 +159,17 @@ async def appoint_manager(
         valid_until=None,
         created_by=actor.id,
         now=now,
+    )
+
+
+async def find_managed_clinics(
+    transaction: Transaction, found: Iterable[ClinicRecord], now: datetime
+) -> frozenset[UUID]:
+    """Return the ids of those clinics that have a manager today who can log in."""
+    days = {clinic.id: get_clinic_day(clinic.time_zone, now) for clinic in found}
+    managers = await members.list_managers(transaction, *days)
+    return frozenset(
+        clinic_id for clinic_id, roles in managers.items() if any(each.is_valid(days[clinic_id]) for each in roles)
     )
 
 

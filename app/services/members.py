@@ -141,7 +141,8 @@ async def _leave(transaction: Transaction, clinic_id: UUID, user_id: UUID, now: 
 async def _rate_managers(transaction: Transaction, clinic: ClinicRecord, now: datetime) -> int:
     """Return 2 if the clinic has a manager without a last day, 1 if it has one today, and 0 if it has none."""
     today: date = get_clinic_day(clinic.time_zone, now)
-    valid = [each for each in await members.list_managers(transaction, clinic.id) if each.is_valid(today)]
+    managers = await members.list_managers(transaction, clinic.id)
+    valid = [each for each in managers[clinic.id] if each.is_valid(today)]
     if any(each.valid_until is None for each in valid):
         return 2
     return 1 if valid else 0

@@ -14,10 +14,12 @@ from app.web.admin import (
     accounts,
     audit_trail,
     break_glass,
+    clinics,
     invitations,
     profile_reviews,
     suspended_doctors,
 )
+from app.web.clinic import people
 from app.web.doctor import (
     clock_changes,
     conflicts,
@@ -60,6 +62,8 @@ PAGE_ROUTERS = [
         preferences,
         accounts,
         invitations,
+        clinics,
+        people,
         invitation,
         profile_reviews,
         break_glass,

@@ -30,6 +30,11 @@ AREAS = {
     "POST /practice/profile": "ProfilePage",
     "GET /practice/profile/visit-types": "VisitTypesPage",
     "POST /practice/profile/visit-types": "VisitTypesPage",
+    "GET /clinic": "AnyPage",
+    "GET /clinic/{clinic_id}/people": "ManagerPage",
+    "POST /clinic/{clinic_id}/people": "ManagerPage",
+    "GET /office/clinics": "ClinicsPage",
+    "POST /office/clinics": "AppointingPage",
     "GET /office/users": "AccountsPage",
     "POST /office/users": "DecidingPage",
     "GET /office/invitations": "InvitationsPage",
@@ -55,7 +60,8 @@ EXCEPTIONS = {
     "GET /practice/visits/{appointment_id}/move": "ChangeForPatientsPage",
     "POST /practice/visits/{appointment_id}/move": "ChangeForPatientsPage",
     "POST /practice/visits/{appointment_id}/cancel": "ChangeForPatientsPage",
-    # Cancelling an invitation grants nothing.
+    # Cancelling an invitation grants nothing, but sending one does.
+    "POST /clinic/{clinic_id}/people": "FreshManagerPage",
     "POST /office/invitations/{invitation_id}/cancel": "InvitationsPage",
     # Visits of patients, shown to an administrator.
     "POST /office/users/{user_id}/break-glass": "BreakGlassPage",

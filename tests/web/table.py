@@ -100,6 +100,9 @@ PAGES: Table = {
         (SIGNED_OUT, "/invitation?token={clinic_invitation}"),
         (PATIENT, "/invitation?token={clinic_invitation}"),
     ],
+    "/clinic": [(DOCTOR, "/clinic"), (PATIENT, "/clinic")],
+    "/clinic/{clinic_id:uuid}/people": [(DOCTOR, "/clinic/{clinic}/people")],
+    "/office/clinics": [(ADMIN, "/office/clinics")],
     "/office/invitations": [(ADMIN, "/office/invitations")],
     "/office/users": [(ADMIN, "/office/users"), (ADMIN, "/office/users?status=erased")],
     "/office/users/{user_id:uuid}": [
@@ -131,6 +134,7 @@ REFUSED = [
     (SIGNED_OUT, "/invitation?token=wrong"),
     (PATIENT, "/visit/{doctor}"),
     (PATIENT, "/office/users"),
+    (PATIENT, "/clinic/{clinic}/people"),
     (ADMIN, "/office/trail?patient=nobody&from=never"),
 ]
 """Roles and addresses that lead to error pages."""
@@ -189,6 +193,7 @@ class World:
         invitation = await doctor.post(
             f"/clinics/{clinic.json()['id']}/invitations", {"email": "desk@example.com", "role": "receptionist"}
         )
+        world.ids["clinic"] = clinic.json()["id"]
         world.ids["clinic_invitation"] = invitation.json()["token"]
         await world.request_profile_change(resources)
         return world

@@ -28,7 +28,14 @@ from tests.zone_files import write_zone
 
 REASON = "As agreed on the phone"
 SECOND_FACTOR = "/my/account/second-factor"
-SHOW_SECRETS = {"/office/invitations", SECOND_FACTOR, f"{SECOND_FACTOR}/confirm", f"{SECOND_FACTOR}/recovery-codes"}
+SHOW_SECRETS = {
+    "/clinic/{clinic_id:uuid}/people",
+    "/office/clinics/{clinic_id:uuid}/manager",
+    "/office/invitations",
+    SECOND_FACTOR,
+    f"{SECOND_FACTOR}/confirm",
+    f"{SECOND_FACTOR}/recovery-codes",
+}
 """Forms that answer with a page instead of a redirect, because it shows a secret."""
 
 
@@ -178,6 +185,10 @@ async def send_forms_of_accounts(
 async def send_forms_with_rules_of_doctors(visitor: Visitor) -> None:
     send = visitor.send
     await visitor.enter(DOCTOR)
+    people = "/clinic/{clinic_id:uuid}/people"
+    await send(people, "/clinic/{clinic}/people", email="nurse@example.com", role="nurse", valid_until="2026-12-31")
+    for action in ("/invitations/{invitation_id:uuid}/cancel", "/{user_id:uuid}/remove"):
+        await send(people + action, "/clinic/{clinic}/people")
     hours, extra, time_off = "/practice/hours", "/practice/hours/extra", "/practice/hours/time-off"
     await send(f"{hours}/later/{{valid_from}}/cancel", hours)
     await send(hours, hours, tuesday_0_from="09:00", tuesday_0_to="16:00")
@@ -227,5 +238,8 @@ async def send_forms_of_administrators(visitor: Visitor, resources: Resources) -
         f"{user}/appointments/{{appointment_id:uuid}}/cancel", f"{suspended}/appointments/{{expected}}", reason=REASON
     )
     await send(f"{user}/erase", f"{suspended}?decision=erase", reason=REASON)
+    place = {"time_zone": "Europe/Berlin", "country": "DE", "locale": "de"}
+    await send("/office/clinics", "/office/clinics", name="Clinic", manager_email="first@example.com", **place)
+    await send("/office/clinics/{clinic_id:uuid}/manager", "/office/clinics", email="second@example.com")
     await send("/office/invitations", "/office/invitations", email="other@example.com")
     await send("/office/invitations/{invitation_id:uuid}/cancel", "/office/invitations")

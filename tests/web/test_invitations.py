@@ -212,7 +212,10 @@ async def test_account_that_exists_joins_a_clinic(
     await forms.sign_in(patient)
     assert patient.name in (await client.get(sent["path"])).text
     response = await forms.send("/invitation/join", on=sent["path"], token=sent["token"])
-    assert (response.status_code, response.headers["Location"]) == (303, "/start")
+    assert (response.status_code, response.headers["Location"]) == (303, "/clinic")
+    shown = await client.get("/clinic")
+    assert "Okafor and Colleagues" in shown.text
+    assert "Receptionist" in shown.text
     [clinic] = (await patient.get("/clinics")).json()
     assert clinic["roles"] == ["receptionist"]
     assert (await client.get(sent["path"])).status_code == 422

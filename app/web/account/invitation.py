@@ -115,7 +115,7 @@ async def join_clinic(page: BriefPage, form: SentForm, client: RequestClient) ->
         if error.code == "invalid_invitation_token":
             raise
         raise await _refuse(page, form, error) from error
-    return page.redirect("/start", page.gettext("You have joined the clinic."))
+    return page.redirect("/clinic", page.gettext("You have joined the clinic."))
 
 
 def _has_joined(page: Page) -> bool:

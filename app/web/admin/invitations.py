@@ -67,7 +67,7 @@ async def invite_doctor(
     tasks.add_task(page.resources.mailer, invitation_mail(invitation.email, token))
     # The host comes from the administrator's own request, so only the administrator sees it. The message has the path.
     link = str(page.request.base_url).rstrip("/") + invitation_path(token)
-    response = page.render("admin/invited.html", invitation=invitation, link=link)
+    response = page.render("kit/invited.html", invitation=invitation, link=link, back=INVITATIONS)
     # The form was accepted: delete its draft, as `redirect` would.
     drop(page, response)
     return response

@@ -139,6 +139,7 @@ VisitTypesPage = Annotated[SignedInPage, Depends(_page_for(Permission.SET_OWN_VI
 ProfilePage = Annotated[SignedInPage, Depends(_page_for(Permission.EDIT_OWN_PROFILE))]
 AccountsPage = Annotated[SignedInPage, Depends(_page_for(Permission.SEE_ACCOUNTS))]
 InvitationsPage = Annotated[SignedInPage, Depends(_page_for(Permission.INVITE_DOCTORS))]
+ClinicsPage = Annotated[SignedInPage, Depends(_page_for(Permission.APPOINT_MANAGERS))]
 PatientVisitsPage = Annotated[SignedInPage, Depends(_page_for(Permission.BREAK_GLASS))]
 AuditTrailPage = Annotated[SignedInPage, Depends(_page_for(Permission.READ_AUDIT_TRAIL))]
 AnyPage = Annotated[SignedInPage, Depends(_page_of(require(None, find=find_visitor)))]
@@ -154,4 +155,5 @@ FreshAccountPage = Annotated[SignedInPage, Depends(_page_of(require_fresh(None, 
 DecidingPage = Annotated[SignedInPage, Depends(_deciding_page(Permission.ADMINISTER_ACCOUNTS))]
 InvitingPage = Annotated[SignedInPage, Depends(_deciding_page(Permission.INVITE_DOCTORS))]
 SuspendedDoctorsPage = Annotated[SignedInPage, Depends(_deciding_page(Permission.CANCEL_FOR_SUSPENDED_DOCTORS))]
+AppointingPage = Annotated[SignedInPage, Depends(_deciding_page(Permission.APPOINT_MANAGERS))]
 BreakGlassPage = Annotated[SignedInPage, Depends(_deciding_page(Permission.BREAK_GLASS))]

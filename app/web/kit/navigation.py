@@ -8,7 +8,7 @@ from app.web.kit.languages import N_
 HOME: Mapping[Role, str] = {
     Role.PATIENT: "/my/appointments",
     Role.DOCTOR: "/practice/day",
-    Role.STAFF: "/my/account",
+    Role.STAFF: "/clinic",
     Role.ADMIN: "/office/users",
 }
 """The page that each role sees first after signing in."""
@@ -24,7 +24,13 @@ NAVIGATION: Mapping[Role | None, tuple[tuple[str, str], ...]] = {
         ("/practice/profile", N_("Practice")),
         _ACCOUNT,
     ),
-    Role.STAFF: (_FIND, _ACCOUNT),
-    Role.ADMIN: (("/office/users", N_("Accounts")), ("/office/trail", N_("Audit trail")), _FIND, _ACCOUNT),
+    Role.STAFF: (("/clinic", N_("Clinics")), _FIND, _ACCOUNT),
+    Role.ADMIN: (
+        ("/office/users", N_("Accounts")),
+        ("/office/clinics", N_("Clinics")),
+        ("/office/trail", N_("Audit trail")),
+        _FIND,
+        _ACCOUNT,
+    ),
 }
 """The links at the top of each page, by role; ``None`` is for visitors who are not signed in."""
