@@ -106,6 +106,12 @@ async def has_guardian(transaction: Transaction, patient_id: UUID, day: date, *,
     return bool(await transaction.scalar(select(found)))
 
 
+async def is_guardian(transaction: Transaction, guardian_id: UUID, patient_id: UUID, day: date) -> bool:
+    """Return whether a patient has rights for another one on this day."""
+    pair = and_(Guardian.guardian_id == guardian_id, Guardian.patient_id == patient_id)
+    return bool(await transaction.scalar(select(exists().where(pair, _is_valid(day)))))
+
+
 async def delete_guardians(transaction: Transaction, patient_id: UUID) -> None:
     """Delete the rights of a patient as a guardian, and those of others for the patient."""
     own = or_(Guardian.patient_id == patient_id, Guardian.guardian_id == patient_id)

@@ -25,6 +25,8 @@ class PostForms(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str], dict[str, tuple[str, str]]]] = []
+        self.unchecked: dict[str, str] = {}
+        """The value of a radio button that is not checked, by its name."""
         self._inside = False
         self._select = self._textarea = ""
         self.feed(text)
@@ -42,6 +44,8 @@ class PostForms(HTMLParser):
         input_type = "number" if given.get("inputmode") == "numeric" else given.get("type", "text")
         if tag == "input" and input_type == "hidden":
             hidden[name] = given["value"]
+        elif tag == "input" and input_type == "radio" and "checked" not in given:
+            self.unchecked[name] = given["value"]
         elif tag == "input" and input_type not in SECRET_TYPES and name not in NEVER_KEPT:
             value = given.get("value", "") if input_type != "checkbox" or "checked" in given else ""
             visible[name] = input_type, value
@@ -117,12 +121,14 @@ async def test_every_form_is_restored_with_the_typed_values(
         page = world.address(path)
         await world.enter(forms, role)
         shown = await client.get(page)
-        for action, hidden, visible in PostForms(shown.text).found:
+        post_forms = PostForms(shown.text)
+        for action, hidden, visible in post_forms.found:
             needs_session = action not in {"/preferences", "/invitation"}
             if not visible or not needs_session or action in sent:
                 continue
             sent.add(action)
             typed = {name: change_value(name, field_type, before) for name, (field_type, before) in visible.items()}
+            typed |= {name: value for name, value in post_forms.unchecked.items() if name in visible}
             await end_page_sessions(world.people[role])
             address = urljoin(page, action)
             referer = {"Referer": str(client.base_url.join(page))}

@@ -1,5 +1,6 @@
 """Parents see and change the visits of their children on pages, for as long as they have the right."""
 
+import asyncio
 import re
 from datetime import date
 from typing import Any
@@ -7,8 +8,10 @@ from uuid import UUID
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from icalendar import Calendar
-from sqlalchemy import update
+from sqlalchemy import text, update
+from uuid_utils.compat import uuid7
 
 from app.db.database import Database
 from app.models import Guardian
@@ -17,7 +20,7 @@ from app.web.kit.forms import VERSION
 from app.web.kit.lists import MAX_LISTED
 from tests.conftest import Register, SetClock
 from tests.people import Person
-from tests.web.conftest import Forms
+from tests.web.conftest import Forms, on_both_databases
 from tests.web.markup import read_hidden
 
 FAMILY, API = "/my/family", "/patients/me/dependants"
@@ -253,3 +256,147 @@ async def test_pages_with_data_of_a_child_are_recorded_for_the_child(
         "list_appointments",
         "get_appointment",
     ]
+
+
+def pick(doctor: Person, start: str = TEN) -> dict[str, str]:
+    """The fields that the form of a slot sends."""
+    return {"doctor": doctor.id, "start": start}
+
+
+async def hold(forms: Forms, doctor: Person, start: str = TEN) -> str:
+    """Pick a time, and return the path of the page that books it."""
+    held = await forms.send("/visit/pick", on="/my/account", **pick(doctor, start))
+    assert held.status_code == 303
+    return held.headers["Location"]
+
+
+async def test_parent_chooses_whom_a_held_visit_is_for(
+    forms: Forms, patient: Person, child: str, doctor: Person, admin: Person
+) -> None:
+    await forms.sign_in(patient)
+    confirming = await hold(forms, doctor)
+    shown = await read(forms.client, confirming)
+    assert re.findall(r'type="radio" name="patient" value="([^"]*)"( checked)?', shown) == [
+        ("", " checked"),
+        (child, ""),
+    ]
+    booked = await forms.send(confirming, **pick(doctor), patient=child, reason="A cough")
+    done = booked.headers["Location"]
+    assert done == confirming.replace("/visit/", "/visit/done/")
+    assert "For Mia Lee" in await read(forms.client, done)
+    assert (await forms.client.get(confirming)).headers["Location"] == done.replace("/visit/done", "/my/appointments")
+    [visit] = (await patient.get(f"{API}/{child}/appointments")).json()
+    assert (visit["patient_id"], visit["booked_by"], visit["reason"]) == (child, patient.id, "A cough")
+    assert (await patient.get("/appointments")).json() == []
+    events = (await admin.get("/admin/audit", params={"patient_id": child})).json()
+    assert [each["action"] for each in events][1:4] == ["show_booked", "book_appointment", "show_hold"]
+
+
+async def test_visit_is_for_the_parent_unless_a_child_is_chosen(
+    forms: Forms, patient: Person, child: str, doctor: Person
+) -> None:
+    await forms.sign_in(patient)
+    await forms.send(await hold(forms, doctor), **pick(doctor), patient="")
+    assert [each["patient_id"] for each in (await patient.get("/appointments")).json()] == [patient.id]
+    assert (await patient.get(f"{API}/{child}/appointments")).json() == []
+
+
+async def test_patient_without_children_sees_no_question(forms: Forms, patient: Person, doctor: Person) -> None:
+    await forms.sign_in(patient)
+    assert 'type="radio"' not in await read(forms.client, await hold(forms, doctor))
+
+
+async def test_child_of_others_cannot_be_chosen(
+    forms: Forms, patient: Person, child: str, doctor: Person, register: Register
+) -> None:
+    stranger = await register()
+    await add_child(stranger, name="Ida Moss")
+    await forms.sign_in(stranger)
+    confirming = await hold(forms, doctor)
+    refused = await forms.send(confirming, **pick(doctor), patient=child, reason="A cough")
+    assert refused.status_code == 422
+    assert 'id="patient-error"' in refused.text
+    assert "A cough" in refused.text
+    assert "Mia Lee" not in refused.text
+    assert (await patient.get(f"{API}/{child}/appointments")).json() == []
+
+
+async def test_form_that_is_sent_twice_books_one_visit(
+    forms: Forms, patient: Person, child: str, doctor: Person
+) -> None:
+    await forms.sign_in(patient)
+    confirming = await hold(forms, doctor)
+    first = await forms.send(confirming, **pick(doctor), patient=child, form_key="first")
+    again = await forms.send(confirming, on=FAMILY, **pick(doctor), patient=child, form_key="first")
+    assert again.headers["Location"] == first.headers["Location"]
+    for chosen, told in ((child, False), ("", True)):
+        other = await forms.send(confirming, on=FAMILY, **pick(doctor), patient=chosen, form_key=f"other {chosen}")
+        visit = other.headers["Location"]
+        assert visit == first.headers["Location"].replace("/visit/done", "/my/appointments")
+        assert ("You already have an appointment with this doctor" in await read(forms.client, visit)) is told
+    assert len((await patient.get(f"{API}/{child}/appointments")).json()) == 1
+    assert (await patient.get("/appointments")).json() == []
+
+
+async def test_chosen_child_is_kept_when_the_time_is_taken(
+    forms: Forms, patient: Person, child: str, doctor: Person, register: Register, clock: SetClock
+) -> None:
+    await forms.sign_in(patient)
+    confirming = await hold(forms, doctor)
+    clock.advance(minutes=6)
+    await (await register()).book(doctor, TEN)
+    refused = await forms.send(confirming, on=FAMILY, **pick(doctor), patient=child)
+    assert "This time has just been taken" in refused.text
+    shown = await read(forms.client, await hold(forms, doctor, ELEVEN))
+    assert f'value="{child}" checked' in shown
+
+
+@on_both_databases
+async def test_one_child_gets_a_time_that_two_parents_want(
+    client: httpx2.AsyncClient, app: FastAPI, patient: Person, child: str, doctor: Person, register: Register
+) -> None:
+    """The hold of the first parent has expired. Both send the form three times."""
+    other = await register(name="Ben Moss")
+    children = [child, await add_child(other, name="Ida Moss")]
+    sent = []
+    for parent, chosen in zip((patient, other), children, strict=True):
+        browser = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=client.base_url)
+        forms = Forms(browser)
+        await forms.sign_in(parent)
+        confirming = await hold(forms, doctor) if parent is patient else f"/visit/{uuid7()}"
+        sent += [
+            forms.send(confirming, on=FAMILY, **pick(doctor), patient=chosen, form_key=f"{number % 2}")
+            for number in range(3)
+        ]
+    async with app.state.resources.database.write() as transaction:
+        await transaction.execute(text("UPDATE appointments SET expires_at = created_at"))
+    await asyncio.gather(*sent)
+    found = [
+        each["id"]
+        for parent, chosen in zip((patient, other), children, strict=True)
+        for each in (await parent.get(f"{API}/{chosen}/appointments")).json()
+    ]
+    assert len(found) == 1
+
+
+async def test_doctor_sees_the_child_and_whom_to_call(
+    forms: Forms, patient: Person, child: str, doctor: Person, admin: Person, database: Database
+) -> None:
+    await patient.patch("/patients/me", {"name": "Ann Lee", "phone": "+442071838750"})
+    visit = f"/practice/visits/{(await patient.book(doctor, TEN, on_behalf_of=child))['id']}"
+    await forms.sign_in(doctor)
+    shown = await read(forms.client, visit)
+    assert "9 Mar 2020" in shown
+    assert '<a class="phone" href="tel:+442071838750">+44 20 7183 8750</a> (<bdi>Ann Lee</bdi>)' in shown
+    assert "by Ann Lee" in shown
+    events = (await admin.get("/admin/audit", params={"actor_id": doctor.id})).json()
+    assert {each["patient_id"] for each in events if each["action"] == "get_appointment"} == {child, patient.id}
+    await patient.patch(f"{API}/{child}", {"phone": "+4930901820"})
+    shown = await read(forms.client, visit)
+    assert 'href="tel:+4930901820"' in shown
+    assert "7183" not in shown
+    await patient.patch(f"{API}/{child}", {"phone": None})
+    await change_rights(database, child, valid_until=date(2026, 11, 30))
+    shown = await read(forms.client, visit)
+    assert "by Ann Lee" in shown
+    assert "tel:" not in shown

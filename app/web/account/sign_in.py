@@ -30,7 +30,7 @@ from app.web.kit.drafts import Draft, claim, drop, find_any, find_draft, without
 from app.web.kit.forms import Form, SentForm, identify, refuse, was_accepted
 from app.web.kit.pages import FORMS, Page, local_path, sign_in_path
 from app.web.kit.routes import page_router
-from app.web.patient.booking import hold_picked
+from app.web.patient.picked_time import hold_picked
 
 router = page_router()
 

@@ -13,7 +13,7 @@ from app.core.errors import DomainError
 from app.core.permissions import Scope
 from app.core.text import isolate
 from app.http.audit import Audit, AuditRecorder
-from app.repositories import appointments
+from app.repositories import appointments, guardians, patients
 from app.repositories.appointments import AppointmentRecord
 from app.scheduling.intervals import from_instant, to_instant
 from app.scheduling.status import Action, AppointmentStatus
@@ -67,7 +67,9 @@ async def get_appointment(
 ) -> Response:
     """Show the visit."""
     visit = await _get_visit(page, appointment_id, transaction, trail)
-    return page.render("doctor/visit.html", form=restore(page), **_content(page, visit))
+    content = await _describe(page, transaction, visit)
+    trail.concerns_patient(content["called"].id).add(visit.id)
+    return page.render("doctor/visit.html", form=restore(page), **content)
 
 
 @router.post("/practice/visits/{appointment_id:uuid}/arrive")
@@ -206,12 +208,13 @@ async def _changing(
 ) -> AsyncIterator[AppointmentRecord]:
     """Yield the visit as it is before the change. If the change is refused, show the visit again with the reason."""
     visit = await _get_visit(page, appointment_id, transaction, trail)
+    # Read before the change, because the transaction cannot be used any more after a conflict.
+    content = await _describe(page, transaction, visit)
     try:
         yield visit
     except DomainError as error:
-        raise refuse(
-            page, "doctor/visit.html", form, error, shown_by=get_appointment, **_content(page, visit)
-        ) from error
+        trail.concerns_patient(content["called"].id).add(visit.id)
+        raise refuse(page, "doctor/visit.html", form, error, shown_by=get_appointment, **content) from error
 
 
 async def _advance(
@@ -227,9 +230,23 @@ async def _advance(
     return page.redirect(day_page(visit), page.gettext(_DONE_MESSAGES[action], patient=isolate(visit.patient.name)))
 
 
-def _content(page: SignedInPage, visit: AppointmentRecord) -> dict[str, Any]:
+async def _describe(page: SignedInPage, transaction: DbTransaction, visit: AppointmentRecord) -> dict[str, Any]:
+    patient = await patients.get_patient(transaction, visit.patient_id)
+    by_another = visit.booked_by != visit.patient_id
+    booked_by = await patients.find_patient(transaction, visit.booked_by) if by_another else None
+    # Of the parent only while they act for the child: an adult is not reached through them.
+    called = patient
+    if (
+        booked_by
+        and not patient.phone
+        and await guardians.is_guardian(transaction, booked_by.id, patient.id, page.now.date())
+    ):
+        called = booked_by
     return {
         "visit": visit,
+        "patient": patient,
+        "booked_by": booked_by,
+        "called": called,
         "word": STATUSES[visit.status],
         "zone": visit.zone,
         "actions": possible_actions(visit, page.now),

@@ -41,7 +41,7 @@ MESSAGES: Mapping[str, str] = {
     "visit_type_required": N_("Choose a visit type."),
     "wrong_length": N_("The length of the visit has changed. Choose a time again."),
     "patient_busy": N_(
-        "You have another appointment at this time. Choose another time, or move the other appointment."
+        "There is another appointment at this time. Choose another time, or move the other appointment."
     ),
     "too_many_visits": N_("You have reached the limit of upcoming visits that can be booked online. Cancel one first."),
     "too_many_cancellations": N_(

@@ -5,38 +5,34 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Response
 from pydantic import BaseModel
 
-from app.core.audit_actions import AuditAction
-from app.core.dependencies import DbTransaction, Now, RequestClient, check_email_confirmed
-from app.core.errors import DomainError, Kind
-from app.core.permissions import Actor, Permission, Scope, scope_of
-from app.db.database import Transaction
-from app.http.audit import Audit
+from app.core.dependencies import DbTransaction, Now
+from app.core.errors import DomainError, Kind, invalid_field
+from app.core.permissions import GuardianRight, Scope, scope_of
+from app.http.audit import Audit, AuditRecorder
 from app.http.problems import PROBLEMS
-from app.repositories import appointments, doctors, holds, visit_types
+from app.repositories import appointments, doctors, guardians, holds, visit_types
 from app.repositories.appointments import AppointmentRecord, Reference
 from app.repositories.doctors import DoctorRecord
 from app.repositories.holds import HoldRecord
-from app.repositories.sessions import find_actor
 from app.repositories.visit_types import VisitTypeRecord
 from app.scheduling.intervals import to_instant
 from app.scheduling.status import ACTIVE
 from app.schemas.fields import Instant, Note
 from app.services import booking, slots
-from app.services.audit import Event, record
 from app.services.booking import BookingRequest
+from app.services.dependants import choose_patient, dependants_of
 from app.services.patient_limits import LIMIT_CODES
-from app.services.sessions import IssuedTokens
 from app.web.kit.auth import BookingPage, HoldingPage, OwnVisitsPage
 from app.web.kit.clocks import load_zones
 from app.web.kit.drafts import Draft, drop, find_draft, restore
 from app.web.kit.error_texts import explain
-from app.web.kit.forms import Form, Once, RefusedForm, SentForm, refuse
+from app.web.kit.forms import Once, RefusedForm, SentForm, refuse
 from app.web.kit.languages import N_
 from app.web.kit.pages import Page, SignedInPage
 from app.web.kit.routes import page_router
@@ -73,6 +69,8 @@ class Booking(Pick):
 
     end: Instant | None = None
     reason: Note | None = None
+    patient: UUID | None = None
+    """The child whom the visit is for; ``None`` if it is for the patient who books."""
 
     @property
     def booking_request(self) -> BookingRequest:
@@ -106,65 +104,20 @@ async def hold_time(page: BookingPage, form: SentForm, transaction: DbTransactio
         raise await _refuse_time(page, transaction, pick, error, now) from error
     trail.about(held.id)
     draft = find_draft(page, page.actor.id)
-    response = page.redirect(_confirm(held.id))
-    # The patient had typed a reason for a time that was taken. Carry the reason over to the form for the new hold.
-    if draft and "reason" in draft.typed:
-        replace(draft, action=_confirm(held.id), path=_confirm(held.id)).save(page, response)
+    response = page.redirect(hold_page(held.id))
+    # The patient had filled in the form for a time that was taken. Carry it over to the form for the new hold.
+    if draft and draft.typed.keys() & {"reason", "patient"}:
+        replace(draft, action=hold_page(held.id), path=hold_page(held.id)).save(page, response)
     return response
-
-
-async def hold_picked(page: Page, next_: str, grant: IssuedTokens, client: RequestClient) -> str | None:
-    """Hold the time that a patient picked before signing in, if the sign-in leads back to it.
-
-    Return the path of the hold's page; ``None`` if there is no such time, or if it cannot be held.
-    """
-    draft = find_draft(page, grant.claims.user_id, signed_in_by=next_)
-    if draft is None or urlsplit(next_).path != PICK:
-        return None
-    resources = page.resources
-
-    async def hold(transaction: Transaction) -> str | None:
-        actor = await find_actor(transaction, grant.claims)
-        if actor is None or not actor.may(Permission.BOOK_ONLINE):
-            return None
-        # The sign-in names neither `BookingPage` nor `Audit`, so this function checks and records by itself.
-        check_email_confirmed(actor, resources.settings)
-        held = await booking.hold_time(
-            transaction,
-            actor,
-            Form(draft.typed).read(Pick).booking_request,
-            patient=Reference(actor.id, actor.name),
-            limits=resources.patient_limits,
-            now=page.now,
-        )
-        await record(transaction, _held(actor, held.id, client), now=page.now)
-        return _confirm(held.id)
-
-    try:
-        # Holding may have to wait for the calendar, which must not keep a connection (ADR 0044).
-        return await resources.database.write_in_turn(hold)
-    except DomainError:
-        return None  # the page of the picked time shows the time or the reason why it cannot be held
-
-
-def _held(actor: Actor, hold_id: UUID, client: RequestClient) -> Event:
-    return Event(
-        AuditAction.HOLD_TIME,
-        actor_id=actor.id,
-        actor_role=actor.role,
-        patient_id=actor.id,
-        object_id=hold_id,
-        client=client,
-    )
 
 
 @router.get("/visit/{hold_id:uuid}")
 async def show_hold(hold_id: UUID, page: HoldingPage, transaction: DbTransaction, now: Now, trail: Audit) -> Response:
     """Show the held time, with the form that books it."""
-    trail.about(hold_id)
+    trail.concerns_patient(page.actor.id).add(hold_id)
     held = await holds.find_hold(transaction, hold_id, page.actor.id)
     if held is None:
-        return await _redirect_from_missing_hold(page, transaction, hold_id)
+        return await _redirect_from_missing_hold(page, transaction, hold_id, now)
     # Not validated: the schema reads the text of a form, and these values come from the database.
     pick = Pick.model_construct(doctor=held.doctor_id, start=held.start_time, type=held.visit_type_id)
     # A hold that has expired keeps neither its length nor its time.
@@ -173,7 +126,8 @@ async def show_hold(hold_id: UUID, page: HoldingPage, transaction: DbTransaction
         return await _show_unavailable_doctor(page, transaction, held.doctor_id)
     if held.expires_at <= now:
         return page.render("patient/pick.html", **content, is_over=True)
-    return page.render("patient/confirm_booking.html", **content, hold_id=hold_id, held=held, form=restore(page))
+    content |= {"hold_id": hold_id, "held": held, "children": await _list_children(page, transaction, now, trail)}
+    return page.render("patient/confirm_booking.html", **content, form=restore(page))
 
 
 async def _show_unavailable_doctor(page: SignedInPage, transaction: DbTransaction, doctor_id: UUID) -> Response:
@@ -185,10 +139,22 @@ async def _show_unavailable_doctor(page: SignedInPage, transaction: DbTransactio
     return show_unavailable(page, PROBLEMS["doctor_unavailable"][0], doctor.specialty)
 
 
-async def _redirect_from_missing_hold(page: SignedInPage, transaction: DbTransaction, hold_id: UUID) -> Response:
+async def _list_children(
+    page: SignedInPage, transaction: DbTransaction, now: datetime, trail: AuditRecorder
+) -> Sequence[Reference]:
+    """Return the children for whom the patient may book."""
+    found = await guardians.list_dependants(transaction, dependants_of(page.actor, GuardianRight.BOOK, now))
+    for each in found:
+        trail.concerns_patient(each.patient.id)
+    return [Reference(each.patient.id, each.patient.name) for each in found]
+
+
+async def _redirect_from_missing_hold(
+    page: SignedInPage, transaction: DbTransaction, hold_id: UUID, now: datetime
+) -> Response:
     """Redirect to the appointment if the hold was booked. It has the same id, so the back button leads here."""
     try:
-        booked = await appointments.get_appointment(transaction, Scope(patient_id=page.actor.id), hold_id)
+        booked = await appointments.get_appointment(transaction, scope_of(page.actor, now.date()), hold_id)
     except DomainError:
         return page.render("patient/hold_expired.html", HTTPStatus.NOT_FOUND)
     return page.redirect(_visit(booked.id))
@@ -202,33 +168,44 @@ async def book_appointment(
     pick = form.read(Pick)
     try:
         typed = form.read(Booking)
+        patient = await _choose_patient(page, transaction, typed.patient, now)
     except DomainError as error:
-        trail.about(hold_id)
+        trail.concerns_patient(page.actor.id).add(hold_id)
         held = await holds.find_hold(transaction, hold_id, page.actor.id)
         content = await _describe(page, transaction, pick, held)
         if content is None:
             code = "doctor_unavailable" if held and held.doctor_id == pick.doctor else "not_found"
             raise await _refuse_time(page, transaction, pick, DomainError(code), now) from error
-        content |= {"hold_id": hold_id, "held": held}
+        content |= {"hold_id": hold_id, "held": held, "children": await _list_children(page, transaction, now, trail)}
         raise refuse(page, "patient/confirm_booking.html", form, error, shown_by=show_hold, **content) from error
     try:
         booked = await booking.book_appointment(
             transaction,
             page.actor,
             typed.booking_request,
-            patient=Reference(page.actor.id, page.actor.name),
+            patient=patient,
             reason=typed.reason or None,
             hold_id=hold_id,
             limits=page.resources.patient_limits,
             now=now,
         )
     except DomainError as error:
-        raise await _refuse_time(page, transaction, pick, error, now, reason=typed.reason or "") from error
+        raise await _refuse_time(page, transaction, pick, error, now, typed) from error
     trail.concerns(booked)
     response = page.redirect(f"/visit/done/{booked.id}")
     # It may name the page of another hold, which `redirect` would not recognise.
     drop(page, response)
     return response
+
+
+async def _choose_patient(
+    page: SignedInPage, transaction: DbTransaction, child: UUID | None, now: datetime
+) -> Reference:
+    try:
+        return await choose_patient(transaction, page.actor, child, now)
+    except DomainError as error:
+        # The right to book for the child has ended since the form was opened.
+        raise invalid_field("patient", "not_in_list") from error
 
 
 @router.post("/visit/{hold_id:uuid}/release")
@@ -257,7 +234,8 @@ def _visit(appointment_id: UUID) -> str:
     return f"/my/appointments/{appointment_id}"
 
 
-def _confirm(hold_id: UUID) -> str:
+def hold_page(hold_id: UUID) -> str:
+    """Return the path of the page of a hold."""
     return f"/visit/{hold_id}"
 
 
@@ -303,12 +281,12 @@ async def _refuse_time(
     pick: Pick,
     error: DomainError,
     now: datetime,
-    reason: str | None = None,
+    typed: Booking | None = None,
 ) -> Exception:
     """Return the exception to raise if a time cannot be booked: a page with the reason and the nearest free times.
 
-    ``reason`` is the patient's reason for the visit, ``None`` before the form for it was shown. It is stored as a
-    draft, so that it is filled in again once another time is picked.
+    ``typed`` is the form of the visit, ``None`` before it was shown. What was typed is stored as a draft, so that it is
+    filled in again once another time is picked.
     """
     if error.code == "doctor_unavailable":
         return RefusedForm(await _show_unavailable_doctor(page, transaction, pick.doctor), error)
@@ -321,8 +299,8 @@ async def _refuse_time(
     # First: after a second tap, or in a second tab, the patient's own visit is what is in the way.
     if own := await _find_own(page, transaction, pick.doctor, slot, now):
         message: str | None = page.gettext("You already have an appointment with this doctor at this time.")
-        if reason is not None and own.start_time == pick.start:
-            has_new_reason = reason and reason != own.reason
+        if typed and own.start_time == pick.start and own.patient_id == (typed.patient or page.actor.id):
+            has_new_reason = typed.reason and typed.reason != own.reason
             message = page.gettext(_BOOKED_BEFORE) if has_new_reason else None
         response = page.redirect(_visit(own.id), message, "note")
         drop(page, response)
@@ -339,7 +317,8 @@ async def _refuse_time(
         is_limited=is_limited,
         days=[day for day in near if day.parts],
     )
-    if reason and (draft := Draft.make({"reason": reason}, page.actor.id, PICK, PICK)):
+    kept = {"reason": typed.reason or "", "patient": str(typed.patient or "")} if typed else {}
+    if any(kept.values()) and (draft := Draft.make(kept, page.actor.id, PICK, PICK)):
         draft.save(page, response)
     return RefusedForm(response, error)
 
@@ -347,18 +326,24 @@ async def _refuse_time(
 async def _find_own(
     page: SignedInPage, transaction: DbTransaction, doctor_id: UUID, slot: Slot, now: datetime
 ) -> AppointmentRecord | None:
-    """Return the patient's own appointment with the doctor at this time, for example one booked in another tab."""
-    found = await appointments.page_appointments(
-        transaction,
-        Scope(patient_id=page.actor.id),
-        as_of=now,
-        since=slot.start,
-        until=slot.end,
-        statuses=ACTIVE,
-        after=None,
-        limit=MAX_ALTERNATIVES,
-    )
-    return next((each for each in found if each.doctor_id == doctor_id), None)
+    """Return the appointment of the patient or of a child with the doctor at this time.
+
+    For example one that was booked in another tab.
+    """
+    for scope in Scope(patient_id=page.actor.id), Scope(dependants=dependants_of(page.actor, GuardianRight.SEE, now)):
+        found = await appointments.page_appointments(
+            transaction,
+            scope,
+            as_of=now,
+            since=slot.start,
+            until=slot.end,
+            statuses=ACTIVE,
+            after=None,
+            limit=MAX_ALTERNATIVES,
+        )
+        if own := next((each for each in found if each.doctor_id == doctor_id), None):
+            return own
+    return None
 
 
 async def _list_nearest(page: SignedInPage, transaction: DbTransaction, pick: Pick, now: datetime) -> Sequence[Any]:
