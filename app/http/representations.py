@@ -92,6 +92,7 @@ def represent_export(found: Export, actor: Actor, now: datetime) -> privacy.Expo
             )
             for each in found.dependants
         ],
+        memberships=[privacy.Membership.model_validate(each) for each in found.memberships],
         practice=_practice(actor.id, found.practice) if found.practice else None,
         access=[privacy.Access.model_validate(each) for each in found.access],
     )

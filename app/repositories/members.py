@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 from app.core.clinic_permissions import MemberRole
 from app.core.errors import DomainError
 from app.db.database import Transaction
+from app.db.records import read_record
 from app.models import Clinic, Member, MemberScope, User
 
 
@@ -107,6 +108,38 @@ async def _read_members(transaction: Transaction, clinic_id: UUID, ids: Collecti
         )
         for user_id in sorted(people)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRoleRecord:
+    """A role that a person has, or had, in a clinic."""
+
+    clinic_id: UUID
+    clinic: str
+    role: MemberRole
+    valid_from: date | None
+    valid_until: date | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+async def list_memberships(transaction: Transaction, user_id: UUID) -> Sequence[HeldRoleRecord]:
+    """Return all roles of a person in clinics, including those that have been ended."""
+    rows = await transaction.execute(
+        select(
+            Member.clinic_id,
+            Clinic.name.label("clinic"),
+            Member.role,
+            Member.valid_from,
+            Member.valid_until,
+            Member.created_at,
+            Member.ended_at,
+        )
+        .join(Clinic, Clinic.id == Member.clinic_id)
+        .where(Member.user_id == user_id)
+        .order_by(Member.clinic_id, Member.role)
+    )
+    return [read_record(HeldRoleRecord, row) for row in rows]
 
 
 async def list_roles_of(transaction: Transaction, user_id: UUID) -> dict[UUID, list[RoleRecord]]:

@@ -1,10 +1,11 @@
 """The export of a person's own data."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from pydantic import Field
 
+from app.core.clinic_permissions import MemberRole
 from app.core.permissions import Role
 from app.schemas.accounts import SecondFactor, Session, User
 from app.schemas.appointments import VISIT, Appointment, Version
@@ -76,6 +77,18 @@ class Access(ResponseBody):
     )
 
 
+class Membership(ResponseBody):
+    """A role that you have, or had, in a clinic."""
+
+    clinic_id: UUID
+    clinic: str = Field(description="The name of the clinic.")
+    role: MemberRole
+    valid_from: date | None
+    valid_until: date | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
 class Export(ResponseBody):
     """All data that is stored about you."""
 
@@ -88,6 +101,7 @@ class Export(ResponseBody):
     appointments: list[ExportedAppointment] = Field(description="For patients.")
     record: Patient | None = Field(description="For patients: the record with the contact data.")
     dependants: list[ExportedDependant] = Field(description="For patients: those for whom you act today.")
+    memberships: list[Membership] = Field(description="Your roles in clinics.")
     practice: Practice | None = Field(description="For doctors.")
     access: list[Access] = Field(
         description="For patients: who has seen or changed your data before this export, oldest first."
@@ -110,6 +124,7 @@ class Export(ResponseBody):
         appointments=[],
         record=None,
         dependants=[],
+        memberships=[],
         practice=None,
         access=[],
     )

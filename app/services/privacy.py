@@ -17,6 +17,7 @@ from app.repositories import (
     erasure,
     guardians,
     login_attempts,
+    members,
     patients,
     sessions,
     time_off,
@@ -31,6 +32,7 @@ from app.repositories.doctors import DoctorRecord
 from app.repositories.email_changes import EmailChangeRecord, find_email_change
 from app.repositories.guardians import DependantRecord
 from app.repositories.login_attempts import KnownDeviceRecord
+from app.repositories.members import HeldRoleRecord
 from app.repositories.patients import PatientRecord
 from app.repositories.profile_changes import ProfileChangeRecord, get_profile_review
 from app.repositories.sessions import SessionRecord
@@ -82,6 +84,7 @@ class Export:
     record: PatientRecord | None
     """The record of a patient."""
     dependants: Sequence[ExportedDependant]
+    memberships: Sequence[HeldRoleRecord]
     practice: Practice | None
     access: Sequence[AuditRecord]
     """Who did what with the data of a patient, oldest first."""
@@ -121,6 +124,7 @@ async def export(transaction: Transaction, actor: Actor, now: datetime) -> Expor
         versions,
         await patients.get_patient(transaction, user_id) if account.role is Role.PATIENT else None,
         dependants,
+        await members.list_memberships(transaction, user_id),
         practice,
         await _list_access(transaction, user_id),
     )

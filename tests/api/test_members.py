@@ -222,6 +222,21 @@ async def test_erased_account_leaves_its_clinics(
         assert await transaction.scalar(select(func.count()).select_from(ClinicDoctor)) == 0
 
 
+async def test_export_contains_the_roles_in_clinics(doctor: Person, nurse: Person, clinic_id: str) -> None:
+    await join(doctor, clinic_id, nurse, "auditor", valid_until="2026-12-31")
+    await doctor.patch(member_path(clinic_id, nurse), {"roles": [{"role": "nurse"}]})
+    shared = {"clinic_id": clinic_id, "clinic": "Skin and More", "valid_from": None}
+    now = "2026-12-01T08:00:00Z"
+    assert (await nurse.get("/auth/me/export")).json()["memberships"] == [
+        shared | {"role": "auditor", "valid_until": "2026-12-31", "created_at": now, "ended_at": now},
+        shared | {"role": "nurse", "valid_until": None, "created_at": now, "ended_at": None},
+    ]
+    assert (await doctor.get("/auth/me/export")).json()["memberships"] == [
+        shared | {"role": role, "valid_until": None, "created_at": now, "ended_at": None}
+        for role in ("doctor", "manager")
+    ]
+
+
 async def test_administrator_can_erase_the_last_manager(
     admin: Person, doctor: Person, nurse: Person, clinic_id: str
 ) -> None:

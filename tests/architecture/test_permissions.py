@@ -76,6 +76,7 @@ KINDS_OF_ACCOUNTS = {
 IN_TEMPLATES = {
     'account/data.html: role == "admin"',
     'account/data.html: role == "patient"',
+    'account/data.html: role == "staff"',
     'admin/account.html: role.value == "patient"',
 }
 """Texts and links about one kind of account."""

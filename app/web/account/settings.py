@@ -16,7 +16,7 @@ from app.http.audit import Audit
 from app.http.browser import CLEAR_SITE_DATA
 from app.http.paging import read_cursor
 from app.http.representations import EXPORT_HEADERS, represent_export
-from app.repositories import sessions, users
+from app.repositories import members, sessions, users
 from app.schemas import accounts as wire
 from app.schemas.fields import Cursor
 from app.services import accounts, privacy, second_factor
@@ -85,6 +85,7 @@ async def _content(page: SignedInPage, transaction: DbTransaction) -> dict[str, 
         "user": user,
         "wanted_name": await get_wanted_name(transaction, user),
         "is_patient": page.actor.may(Permission.EDIT_OWN_RECORD),
+        "works_for_clinics": bool(await members.list_roles_of(transaction, page.actor.id)),
         "factor": await second_factor.get_status(transaction, page.actor),
     }
 
