@@ -80,7 +80,14 @@ class PostForms(HTMLParser):
 def change_value(name: str, field_type: str, before: str) -> str:
     """Return a value that differs from the current value of a field."""
     if field_type == "select":
-        return {"time_zone": "Europe/Vienna", "repeats": "FREQ=DAILY", "mode": "video"}[name]
+        changed = {
+            "time_zone": "Europe/Vienna",
+            "locale": "es",
+            "repeats": "FREQ=DAILY",
+            "mode": "video",
+            "role": "nurse",
+        }
+        return changed[name]
     return CHANGED.get(field_type, f"{before}7")
 
 
