@@ -20,7 +20,8 @@ from app.web.kit.forms import VERSION
 from app.web.kit.lists import MAX_LISTED
 from tests.conftest import Register, SetClock
 from tests.people import Person
-from tests.web.conftest import Forms, on_both_databases
+from tests.web.axe import find_violations
+from tests.web.conftest import PHONE, Forms, OpenTab, on_both_databases
 from tests.web.markup import read_hidden
 
 FAMILY, API = "/my/family", "/patients/me/dependants"
@@ -400,3 +401,51 @@ async def test_doctor_sees_the_child_and_whom_to_call(
     shown = await read(forms.client, visit)
     assert "by Ann Lee" in shown
     assert "tel:" not in shown
+
+
+async def test_parent_adds_a_child_and_books_on_a_phone_without_scripts(
+    open_tab: OpenTab, patient: Person, doctor: Person
+) -> None:
+    tab, faults = await open_tab(), []
+    reader = await open_tab(java_script_enabled=True, reduced_motion="reduce")
+
+    async def check() -> None:
+        """Find faults of the page that the tab shows, in a tab where the test may run axe-core."""
+        await reader.page.context.clear_cookies()
+        await reader.page.context.add_cookies(await tab.page.context.cookies())  # type: ignore[arg-type] # as returned
+        await reader.go(tab.path.partition("#")[0])
+        width = await reader.page.evaluate("document.documentElement.scrollWidth")
+        faults.extend(([f"{width} px wide"] if width > PHONE["width"] else []) + await find_violations(reader.page))
+
+    await tab.sign_in(patient.email)
+    await tab.go("/my/account")
+    await tab.press("My children")
+    await check()
+    await tab.fill(**MIA)
+    await tab.press("Add the child")
+    assert "You can now book visits for Mia Lee." in await tab.text()
+    await check()
+    await tab.go(f"/with/{doctor.id}?week=2026-12-07")
+    await tab.page.get_by_role("button", name="10:00, Tuesday 8 December").click()
+    await check()
+    await tab.page.get_by_label("Mia Lee").check()
+    await tab.press("Book the visit")
+    assert await tab.heading() == "The visit is booked"
+    assert "For Mia Lee" in await tab.text()
+    await check()
+    await tab.page.locator("main").get_by_role("link", name="My appointments").click()
+    assert "For Mia Lee" in await tab.text()
+    await check()
+    await tab.page.get_by_role("link", name="Dr Amara Okafor").click()
+    await check()
+    await tab.press("Cancel the visit")
+    await tab.press("Cancel the visit")
+    assert "by you" in await tab.text()
+    await tab.page.locator("main").get_by_role("link", name="Mia Lee").click()
+    assert "Mia Lee has no upcoming visits." in await tab.text()
+    await check()
+    await tab.press("Remove Mia Lee")
+    await check()
+    await tab.press("Remove Mia Lee")
+    assert "You no longer book for Mia Lee." in await tab.text()
+    assert not faults
