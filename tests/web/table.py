@@ -223,7 +223,7 @@ class World:
         await patient.post(f"/appointments/{self.ids['visit']}/cancel", {"reason": "I am down with a cold"})
         self.ids["visit"] = (await self._book(patient, doctor, f"2026-12-{8 + 7 * self.days:02}T18:00:00Z"))["id"]
         for_child = {"on_behalf_of": self.ids["child"]}
-        visit_of_child = await self._book(patient, doctor, f"2026-12-{8 + 7 * self.days:02}T20:00:00Z", **for_child)
+        visit_of_child = await self._book(patient, doctor, f"2026-12-{8 + 7 * self.days:02}T18:30:00Z", **for_child)
         self.ids["visit_of_child"] = visit_of_child["id"]
         await doctor.publish(f"2026-12-{12 + 7 * self.days:02}T15:00:00Z", f"2026-12-{12 + 7 * self.days:02}T18:00:00Z")
         await doctor.add_visit_type(name=f"Talk {self.days}", duration_minutes=40)
