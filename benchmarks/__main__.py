@@ -30,6 +30,8 @@ SCRIPTS = (
     "listing",
     "pages",
     "accounts",
+    "desk",
+    "upgrade",
     "attack",
 )
 FIGURES: Mapping[str, Sequence[str]] = {
@@ -55,6 +57,8 @@ FIGURES: Mapping[str, Sequence[str]] = {
     "listing": ("time of 30 days, 300 bookings, compared with an empty week: PostgreSQL, 100,000 bookings in all",),
     "pages": ("time of /, compared with the calls behind it: PostgreSQL",),
     "accounts": ("time of POST /auth/login for a known address, compared with an unknown one",),
+    "desk": ("search for a first name among 100,000 patients, compared with 20 ms: PostgreSQL",),
+    "upgrade": ("longest write during the migration of a million appointments, compared with 500 ms: PostgreSQL",),
     "attack": (
         "99th percentile under attack, compared with a quiet round: PostgreSQL",
         "99th percentile under attack, compared with a quiet round: SQLite",

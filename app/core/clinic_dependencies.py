@@ -94,6 +94,7 @@ def require_member(
 
 MemberActor = Annotated[ClinicActor, Depends(require_member(None))]
 ManagerActor = Annotated[ClinicActor, Depends(require_member(ClinicPermission.MANAGE_CLINIC))]
+PatientsActor = Annotated[ClinicActor, Depends(require_member(ClinicPermission.FIND_PATIENTS))]
 FreshManagerActor = Annotated[ClinicActor, Depends(require_member(ClinicPermission.MANAGE_CLINIC, fresh=True))]
 """A ``ManagerActor`` who has logged in within the last ten minutes."""
 

@@ -1,7 +1,9 @@
 """Domain errors. Each has a stable code and a kind, which each interface translates into its own protocol."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Kind(StrEnum):
@@ -110,6 +112,12 @@ ERRORS: dict[str, tuple[Kind, str]] = {
         Kind.CONFLICT,
         "There are upcoming visits. Cancel them first.",
     ),
+    "maybe_known": (
+        Kind.CONFLICT,
+        "The clinic may know this patient already; see candidates. If none of them is the patient, send new: true.",
+    ),
+    "has_account": (Kind.CONFLICT, "The patient has an account and edits these details themselves."),
+    "file_number_taken": (Kind.CONFLICT, "Another patient of the clinic has this file number."),
     "too_many": (Kind.CONFLICT, "You have reached the limit. Remove some first."),
     "request_in_flight": (
         Kind.CONFLICT,
@@ -144,8 +152,9 @@ ERRORS: dict[str, tuple[Kind, str]] = {
 class DomainError(Exception):
     """Raised when a use case refuses or fails. The transaction is rolled back.
 
-    ``code`` is a key of ``ERRORS``. ``errors`` lists the invalid fields, if any. ``retry_after`` is the number of
-    seconds to wait before trying again, if known. ``reason`` is written to the log only.
+    ``code`` is a key of ``ERRORS``. ``errors`` lists the invalid fields, if any. ``candidates`` are the patients that
+    ``maybe_known`` is about, as JSON objects with their ``id``. ``retry_after`` is the number of seconds to wait before
+    trying again, if known. ``reason`` is written to the log only.
     """
 
     def __init__(
@@ -153,12 +162,14 @@ class DomainError(Exception):
         code: str,
         *,
         errors: tuple[FieldError, ...] = (),
+        candidates: tuple[Mapping[str, Any], ...] = (),
         retry_after: int | None = None,
         reason: str | None = None,
     ) -> None:
         super().__init__(code)
         self.code = code
         self.errors = errors
+        self.candidates = candidates
         self.retry_after = retry_after
         self.reason = reason
 
@@ -209,6 +220,7 @@ FIELD_ERRORS = {
     "recurs_in_repeated_hour": "must not lie in an hour that occurs twice, if it recurs",
     "repeated_role": "must not contain a role twice",
     "span_too_long": "must be at most {longest} days after start_time",
+    "search_too_short": "must contain three letters or four digits of what you look for",
     "unsafe_character": "must not contain {character}",
     "time_zone_of_doctor": "is required for doctors",
     "until_before_start": "must not have an UNTIL before start_time",

@@ -13,8 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
+from app.core.audit_actions import AuditAction
 from app.core.errors import ERRORS, FIELD_ERRORS, DomainError, FieldError, Kind
-from app.http.audit import record_refusal
+from app.http.audit import record_refusal, record_showing
 from app.http.routes import list_routes
 
 MEDIA_TYPE = "application/problem+json"
@@ -112,7 +113,9 @@ def add_handlers(app: FastAPI) -> None:
     app.exception_handler(HTTPException)(_on_framework_error)
 
 
-def _body(code: str, errors: tuple[FieldError, ...] = ()) -> dict[str, Any]:
+def _body(
+    code: str, errors: tuple[FieldError, ...] = (), candidates: tuple[Mapping[str, Any], ...] = ()
+) -> dict[str, Any]:
     status, detail = PROBLEMS[code]
     body: dict[str, Any] = {
         # With this type, the title is the reason phrase of the status (RFC 9457 section 4.2.1).
@@ -124,6 +127,8 @@ def _body(code: str, errors: tuple[FieldError, ...] = ()) -> dict[str, Any]:
     }
     if errors:
         body["errors"] = [{"field": error.field, "message": error.message} for error in errors]
+    if candidates:
+        body["candidates"] = list(candidates)
     return body
 
 
@@ -132,8 +137,14 @@ class ProblemResponse(JSONResponse):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, code: str, errors: tuple[FieldError, ...], headers: Mapping[str, str] | None) -> None:
-        super().__init__(_body(code, errors), PROBLEMS[code][0], headers or _headers(code))
+    def __init__(
+        self,
+        code: str,
+        errors: tuple[FieldError, ...],
+        headers: Mapping[str, str] | None,
+        candidates: tuple[Mapping[str, Any], ...] = (),
+    ) -> None:
+        super().__init__(_body(code, errors, candidates), PROBLEMS[code][0], headers or _headers(code))
         self.code = code
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -155,7 +166,7 @@ def _problem(
 def problem_response(error: DomainError) -> ProblemResponse:
     """Return the error as a problem, with ``Retry-After`` if the error has it."""
     headers = None if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return _problem(error.code, error.errors, headers)
+    return ProblemResponse(error.code, error.errors, headers, error.candidates)
 
 
 def server_error_response() -> ProblemResponse:
@@ -165,6 +176,8 @@ def server_error_response() -> ProblemResponse:
 
 async def _on_domain_error(request: Request, error: DomainError) -> ProblemResponse:
     await record_refusal(request, error)
+    if error.candidates:
+        await record_showing(request, AuditAction.FIND_PATIENTS)
     if error.kind is Kind.BUSY:
         log.warning("busy: %r", error.__cause__ or error.reason or "the queue is full")
     return problem_response(error)

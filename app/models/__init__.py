@@ -1,6 +1,6 @@
 from app.models.appointment import Appointment, AppointmentVersion
 from app.models.audit import AuditArchive, AuditEvent
-from app.models.clinic import Clinic, ClinicDoctor, Member, MemberScope
+from app.models.clinic import Clinic, ClinicDoctor, ClinicPatient, Member, MemberScope, PatientWord
 from app.models.doctor import Availability, Doctor, ProfileChange, TimeOff, VisitType
 from app.models.idempotency import IdempotencyKey
 from app.models.login import KnownDevice, LoginAttempt, LoginSession, RecoveryCode, RefreshToken, SecondFactor
@@ -17,6 +17,7 @@ __all__ = [
     "Availability",
     "Clinic",
     "ClinicDoctor",
+    "ClinicPatient",
     "Doctor",
     "DoctorLanguage",
     "EmailChange",
@@ -33,6 +34,7 @@ __all__ = [
     "Offer",
     "PasswordReset",
     "Patient",
+    "PatientWord",
     "ProfileChange",
     "RecoveryCode",
     "RefreshToken",

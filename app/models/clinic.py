@@ -6,7 +6,7 @@ A clinic is a scope, not a copy: a doctor has one calendar, whatever clinics the
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, false, true
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, false, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.clinic_permissions import MemberRole, OnlineBooking
@@ -89,3 +89,46 @@ class MemberScope(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     __table_args__ = (Index("member_scopes_key", "clinic_id", "user_id", "doctor_id", unique=True),)
+
+
+class ClinicPatient(Base):
+    """A patient whom a clinic knows, because of a booking or because a member has added them."""
+
+    __tablename__ = "clinic_patients"
+
+    clinic_id: Mapped[UUID] = mapped_column(ForeignKey("clinics.id", ondelete="CASCADE"), primary_key=True)
+    patient_id: Mapped[UUID] = mapped_column(
+        ForeignKey("patients.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    file_number: Mapped[str | None] = mapped_column(String(40))
+    """The clinic's own number of the patient's file."""
+    note: Mapped[str | None] = mapped_column(String(500))
+    """For the members of the clinic. The patient does not see it."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    """The member who added the patient; ``NULL`` if a booking did."""
+
+    __table_args__ = (Index("clinic_patients_file_number_key", "clinic_id", "file_number", unique=True),)
+
+
+class PatientWord(Base):
+    """A word by which a clinic finds a patient; see ``repositories.patient_words``."""
+
+    __tablename__ = "patient_words"
+
+    clinic_id: Mapped[UUID] = mapped_column(primary_key=True)
+    # Compared byte by byte, so that the primary key finds all words with a prefix.
+    word: Mapped[str] = mapped_column(
+        String(200).with_variant(String(200, collation="C"), "postgresql"), primary_key=True
+    )
+    patient_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["clinic_id", "patient_id"],
+            ["clinic_patients.clinic_id", "clinic_patients.patient_id"],
+            name="patient_words_patient_fkey",
+            ondelete="CASCADE",
+        ),
+        Index("patient_words_patient_idx", "patient_id"),
+    )

@@ -32,7 +32,7 @@ from app.db.database import Transaction
 from app.db.parameters import id_params, id_values
 from app.db.prepared import Prepared
 from app.db.records import prefixed, read_record
-from app.models import Appointment, Availability, Doctor, TimeOff, VisitType
+from app.models import Appointment, Availability, ClinicDoctor, Doctor, TimeOff, VisitType
 from app.repositories.availabilities import RULE_COLUMNS, to_rule
 from app.repositories.doctors import LISTED, NOT_IN_SUMMARY, SUMMARY, DoctorRecord
 from app.repositories.visit_types import COLUMNS, VisitTypeRecord
@@ -69,6 +69,8 @@ class DoctorSchedule:
     visit_type: VisitTypeRecord | None
     """The requested visit type."""
     has_visit_types: bool
+    in_clinic: bool
+    """Whether the doctor works for a clinic."""
     visits: PatientVisits | None = None
     """The visits of the requested patient; ``None`` if none was requested."""
 
@@ -110,6 +112,7 @@ async def get_doctor_schedule(
         row.schedule_version,
         visit_type,
         row.has_visit_types,
+        row.in_clinic,
         read_record(PatientVisits, row) if patient else None,
     )
 
@@ -208,7 +211,8 @@ def _schedule_statement(*, withdrawn: bool, listed: bool, counted: bool) -> Prep
     offered = true() if withdrawn else VisitType.withdrawn_at.is_(None)
     has_visit_types = exists().where(VisitType.doctor_id == doctor_id, VisitType.withdrawn_at.is_(None))
     # The version comes with the rules: under READ COMMITTED, a statement of its own could see a later one (ADR 0003).
-    columns = [Doctor.schedule_version, has_visit_types.label("has_visit_types")]
+    in_clinic = exists().where(ClinicDoctor.doctor_id == doctor_id)
+    columns = [Doctor.schedule_version, has_visit_types.label("has_visit_types"), in_clinic.label("in_clinic")]
     columns += [*prefixed("visit_type_", COLUMNS), *_RULES.columns]
     statement = (
         SUMMARY.add_columns(*columns)

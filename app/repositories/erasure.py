@@ -26,6 +26,7 @@ from app.models import (
     VisitType,
 )
 from app.repositories.guardians import delete_guardians
+from app.repositories.patient_words import index_patient
 from app.repositories.search_bounds import delete_offers
 from app.scheduling.status import AppointmentStatus
 
@@ -56,6 +57,7 @@ async def erase_patient(transaction: Transaction, patient_id: UUID, now: datetim
             erased_at=now,
         )
     )
+    await index_patient(transaction, patient_id)
 
 
 async def erase_doctor(transaction: Transaction, user_id: UUID, now: datetime) -> None:

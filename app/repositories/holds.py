@@ -26,6 +26,10 @@ class HoldRecord:
     created_at: datetime
     expires_at: datetime
 
+    def is_for(self, doctor_id: UUID, start: datetime, visit_type_id: UUID | None) -> bool:
+        """Return whether it is for this visit."""
+        return (self.doctor_id, self.start_time, self.visit_type_id) == (doctor_id, start, visit_type_id)
+
 
 async def find_hold(transaction: Transaction, hold_id: UUID, *patient_ids: UUID) -> HoldRecord | None:
     """Return a hold of one of these patients, expired or not; ``None`` if it does not exist."""

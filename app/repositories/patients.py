@@ -13,6 +13,7 @@ from app.core.text import search_key
 from app.db.database import Transaction
 from app.db.records import read_record
 from app.models import Patient, User
+from app.repositories.patient_words import index_patient
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ async def update_patient(transaction: Transaction, patient_id: UUID, changes: Ma
     changed = update(Patient).where(Patient.id == patient_id, Patient.erased_at.is_(None)).values(values)
     if (await transaction.execute(changed.returning(Patient.id))).one_or_none() is None:
         raise DomainError("not_authenticated")
+    await index_patient(transaction, patient_id)
 
 
 async def lock_patient(transaction: Transaction, patient_id: UUID) -> None:

@@ -17,6 +17,7 @@ from app.db.lifetimes import is_recent, is_unexpired
 from app.db.records import read_record
 from app.models import KnownDevice, PasswordReset, Patient, SecondFactor, User
 from app.repositories.login_attempts import DEVICE_LIFETIME
+from app.repositories.patient_words import index_patient
 
 RESET_TOKEN_LIFETIME = timedelta(minutes=30)
 MAX_RESETS = 5
@@ -249,7 +250,9 @@ async def update_name(transaction: Transaction, user_id: UUID, name: str) -> Use
     row = (await transaction.execute(renamed.returning(*_RECORD.selected_columns))).one_or_none()
     if row is None:
         raise DomainError("not_authenticated")
-    await transaction.execute(update(Patient).where(Patient.user_id == user_id).values(values))
+    records = update(Patient).where(Patient.user_id == user_id).values(values).returning(Patient.id)
+    for patient_id in (await transaction.scalars(records)).all():
+        await index_patient(transaction, patient_id)
     return read_record(UserRecord, row)
 
 

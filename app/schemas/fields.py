@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
     AfterValidator,
@@ -21,6 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.core.errors import FIELD_ERRORS
+from app.core.phone_numbers import read_phone
 from app.core.text import (
     DIRECTION_MARKS,
     LINE_BREAKS,
@@ -176,14 +176,10 @@ def _read_email_if_it_is_one(text: str) -> str:
 
 
 def _read_phone(text: str) -> str:
-    try:
-        number = phonenumbers.parse(text)
-    except phonenumbers.NumberParseException:
-        raise field_error("phone_format") from None
-    # Not `is_valid_number`: it would refuse numbers of ranges that are newer than the installed library.
-    if number.extension or not phonenumbers.is_possible_number(number):
+    number = read_phone(text)
+    if number is None:
         raise field_error("phone_format")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return number
 
 
 def _find_zone(name: str) -> str:
@@ -245,6 +241,11 @@ Phone = Annotated[
     WithJsonSchema({"type": "string", "maxLength": 40, "examples": ["+44 20 7183 8750"]}),
 ]
 """A telephone number with its country code. The value is in the format E.164."""
+
+WrittenPhone = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40), AfterValidator(_refuse_unsafe)
+]
+"""A telephone number as it was written, perhaps without its country code."""
 
 LoginName = Annotated[
     str,

@@ -15,6 +15,12 @@ class Problem(BaseModel):
         [], description="With 422: the invalid fields, each with `field` and `message`."
     )
 
+    candidates: list[dict[str, str | None]] = Field(
+        [],
+        description="With `maybe_known`: the patients who may be the one to add, each with `id`, `name`, `birth_date` "
+        "and `phone`.",
+    )
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [

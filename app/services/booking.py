@@ -12,6 +12,7 @@ from app.core.permissions import Actor, Permission, scope_to_change
 from app.db.database import Transaction
 from app.repositories import appointments, bookings, doctors, holds
 from app.repositories.appointments import AppointmentRecord, Reference
+from app.repositories.clinic_patients import add_to_clinics_of
 from app.repositories.doctor_schedules import DoctorSchedule, get_doctor_schedule
 from app.repositories.holds import HoldRecord
 from app.scheduling.decisions import MAX_VISIT, MIN_VISIT, Refusal, check_booking, has_daily_limit, relevant_span
@@ -76,7 +77,7 @@ async def book_appointment(
     # Whom a visit is for can be chosen after its time is held, so the actor's own hold gives way as well.
     family = {actor.id} - {patient.id}
     hold = await holds.find_hold(transaction, hold_id, patient.id, *family) if hold_id else None
-    redeemed = hold if hold and _is_for(hold, request) else None
+    redeemed = hold if hold and hold.is_for(request.doctor_id, request.start, request.visit_type_id) else None
     valid = redeemed if redeemed and now < redeemed.expires_at else None
     existing = valid if valid and request.end in {None, valid.end_time} else None
     requested_at = valid.created_at if valid else now
@@ -329,15 +330,6 @@ async def _accept(
     return _Accepted(schedule, visit, (visit[0] - visit_type.buffer_before, visit[1] + visit_type.buffer_after), family)
 
 
-def _is_for(hold: HoldRecord, request: BookingRequest) -> bool:
-    """Return whether a hold is for the requested visit."""
-    return (hold.doctor_id, hold.start_time, hold.visit_type_id) == (
-        request.doctor_id,
-        request.start,
-        request.visit_type_id,
-    )
-
-
 def _appointment(
     accepted: _Accepted, patient: Reference, *, reason: str | None, by: UUID, now: datetime
 ) -> AppointmentRecord:
@@ -374,9 +366,12 @@ def _visit_mode(schedule: DoctorSchedule) -> VisitMode | None:
 async def _insert(
     transaction: Transaction, appointment: AppointmentRecord, accepted: _Accepted, expires_at: datetime | None = None
 ) -> bool:
-    return await bookings.insert_if_free(
+    is_inserted = await bookings.insert_if_free(
         transaction, appointment, version=accepted.schedule.version, expires_at=expires_at
     )
+    if is_inserted and expires_at is None and accepted.schedule.in_clinic:
+        await add_to_clinics_of(transaction, appointment.doctor_id, appointment.patient_id, appointment.created_at)
+    return is_inserted
 
 
 async def _raise_conflict(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from app.core.clinic_permissions import MemberRole
 
 EVERYBODY = frozenset(MemberRole)
+FINDING_PATIENTS = frozenset(MemberRole) - {MemberRole.AUDITOR}
 MANAGERS = frozenset({MemberRole.MANAGER})
 
 
@@ -23,6 +24,10 @@ CLINIC_TABLE = {
     "POST /clinics/{clinic_id}/invitations": ClinicRow(MANAGERS, 201, fresh=True),
     "GET /clinics/{clinic_id}/invitations": ClinicRow(MANAGERS),
     "DELETE /clinics/{clinic_id}/invitations/{invitation_id}": ClinicRow(MANAGERS, 204),
+    "GET /clinics/{clinic_id}/patients": ClinicRow(FINDING_PATIENTS),
+    "POST /clinics/{clinic_id}/patients": ClinicRow(FINDING_PATIENTS, 201),
+    "GET /clinics/{clinic_id}/patients/{patient_id}": ClinicRow(FINDING_PATIENTS),
+    "PATCH /clinics/{clinic_id}/patients/{patient_id}": ClinicRow(FINDING_PATIENTS),
     "GET /clinics/{clinic_id}/members": ClinicRow(MANAGERS),
     "GET /clinics/{clinic_id}/members/{user_id}": ClinicRow(MANAGERS),
     "PATCH /clinics/{clinic_id}/members/{user_id}": ClinicRow(MANAGERS, fresh=True),

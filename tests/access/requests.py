@@ -45,6 +45,9 @@ CONTENTS: dict[str, Callable[[Ids], Options]] = {
     "POST /appointments/{appointment_id}/reschedule": fixed(json={"start_time": "2026-12-05T10:00:00Z"}),
     "PATCH /clinics/{clinic_id}": fixed(json={"public_name": "Another name"}),
     "PATCH /clinics/{clinic_id}/members/{user_id}": fixed(json={"roles": [{"role": "nurse"}]}),
+    "GET /clinics/{clinic_id}/patients": fixed(params={"q": "ann lee"}),
+    "POST /clinics/{clinic_id}/patients": fixed(json={"name": "Ann Lee"}),
+    "PATCH /clinics/{clinic_id}/patients/{patient_id}": fixed(json={"file_number": "A 1"}),
     "POST /admin/break-glass": lambda ids: {"json": {"patient_id": ids["patient_id"], "reason": REASON}},
 }
 """Requests that depend on the clinic. The others are the examples of the OpenAPI document."""

@@ -13,7 +13,8 @@ from sqlalchemy import delete, insert, select, update
 from app.core.clinic_permissions import MemberRole
 from app.core.dependencies import Resources
 from app.db.database import Database
-from app.models import Clinic, Invitation, Member, User
+from app.models import Clinic, ClinicPatient, Invitation, Member, Patient, User
+from app.repositories.patients import PatientRecord, insert_patient
 from tests.access.clinic_table import CLINIC_TABLE, ClinicRow
 from tests.access.requests import contents_of
 from tests.conftest import Register, SetClock
@@ -47,6 +48,7 @@ class World:
     other_clinic_id: UUID
     target: Person
     invitation_id: UUID
+    patient_id: UUID
 
     @property
     def ids(self) -> dict[str, str]:
@@ -54,12 +56,17 @@ class World:
             "clinic_id": str(self.clinic_id),
             "invitation_id": str(self.invitation_id),
             "user_id": self.target.id,
+            "patient_id": str(self.patient_id),
         }
 
     async def prepare(self) -> None:
         """Restore the member and the invitation that a request may have removed."""
         async with self.database.write() as transaction:
             await transaction.execute(delete(Invitation))
+            await transaction.execute(delete(ClinicPatient))
+            await transaction.execute(
+                insert(ClinicPatient).values(clinic_id=self.clinic_id, patient_id=self.patient_id, created_at=NOW)
+            )
             await transaction.execute(delete(Member).where(Member.user_id == UUID(self.target.id)))
             await transaction.execute(
                 insert(Invitation).values(
@@ -88,7 +95,7 @@ class World:
         async with self.database.read() as transaction:
             return [
                 (await transaction.execute(select(table.__table__).order_by(*table.__table__.primary_key))).all()
-                for table in (Clinic, Member, Invitation)
+                for table in (Clinic, Member, Invitation, ClinicPatient, Patient)
             ]
 
 
@@ -102,7 +109,10 @@ async def world(database: Database, register: Register) -> World:
                     id=clinic_id, name="C", public_name="C", time_zone=ZONE, country="US", locale="en", created_at=NOW
                 )
             )
-    world = World(database, ids[0], ids[1], await register("patient"), uuid4())
+    patient_id = uuid4()
+    async with database.write() as transaction:
+        await insert_patient(transaction, PatientRecord(patient_id, None, "Ann Lee", NOW))
+    world = World(database, ids[0], ids[1], await register("patient"), uuid4(), patient_id)
     # So that no request meets the last manager of a clinic.
     for clinic_id in ids:
         await world.add(await register("patient"), clinic_id, MemberRole.MANAGER)

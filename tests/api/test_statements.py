@@ -114,7 +114,7 @@ async def test_requests_of_a_doctor_take_few_statements(doctor: Person, count_st
     await send("GET", "/doctors/me/availability")
     assert count_statements() == 3
     await send("GET", "/doctors/me/appointments")
-    assert count_statements() == 4
+    assert count_statements() == 3
     await send("GET", "/doctors/me/appointments?conflicting=true")
     assert count_statements() == 3
     await send("DELETE", f"/doctors/availability/{published.json()['id']}")

@@ -64,6 +64,7 @@ def test_only_the_database_layer_and_constraints_name_a_dialect() -> None:
         "core/settings.py",
         "models/appointment.py",
         "models/audit.py",
+        "models/clinic.py",
         "models/doctor.py",
         "models/user.py",
     }

@@ -17,7 +17,7 @@ CALLERS: dict[str, set[str]] = {
     "fresh account": {"FreshAccountActor"},
     "fresh": {"FreshActor"},
     "any": {"AnyActor"},
-    "members": {"MemberActor", "ManagerActor", "FreshManagerActor"},
+    "members": {"MemberActor", "ManagerActor", "FreshManagerActor", "PatientsActor"},
     "makers of clinics": {"MakingClinicsActor"},
     "patients": {"BookingActor", "OwnRecordActor"},
     "doctors": {"CalendarActor", "HoursActor", "ProfileActor", "ChangeForPatientsActor", "VisitTypesActor"},

@@ -4,19 +4,22 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import jwt
 import pyotp
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
+from app.core.clinic_permissions import MemberRole
 from app.core.permissions import Role
 from app.core.security import Passwords
 from app.core.settings import Settings
 from app.db.database import Database
-from app.models import User
+from app.models import Clinic as ClinicRow
+from app.models import Member, User
 from app.services import accounts
 from tests.attacks.corpus import Computed, substitute
 from tests.attacks.makers import MAKERS, forge
@@ -112,6 +115,7 @@ class Builder:
     async def build(self, *, complete: bool) -> None:
         """``complete`` also adds objects that need a clock that can be set."""
         await self._make_people()
+        await self._make_clinic()
         await self._make_visits()
         if complete:
             await self._make_past()
@@ -168,6 +172,23 @@ class Builder:
             await self._decide(doctor, "approve")
         for patient in ("patient", "other_patient", "suspended", "erased", "logged_out"):
             await self._register(patient, "patient")
+
+    async def _make_clinic(self) -> None:
+        """Make a clinic whose manager is the patient, so that requests to it are not refused for want of a role."""
+        clinic_id, manager_id = uuid7(), UUID(self.people["patient"].id)
+        place = {"time_zone": "UTC", "country": "GB", "locale": "en"}
+        async with Database(self.clinic.engine).write() as transaction:
+            await transaction.execute(
+                insert(ClinicRow).values(
+                    id=clinic_id, name="Clinic", public_name="Clinic", created_at=self.clinic.now, **place
+                )
+            )
+            await transaction.execute(
+                insert(Member).values(
+                    clinic_id=clinic_id, user_id=manager_id, role=MemberRole.MANAGER, created_at=self.clinic.now
+                )
+            )
+        self.clinic.names["clinic"] = str(clinic_id)
 
     async def _decide(self, actor: str, decision: str) -> None:
         path = f"/admin/users/{self.people[actor].id}/{decision}"

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import (
@@ -49,6 +49,8 @@ SPECIAL: dict[str, Callable[[Row, int], Row]] = {
     },
     "audit_events": lambda *_: {"position": None, "hash": None},
     "doctors": lambda *_: {"default_visit_minutes": 30},
+    # Invitations to clinics are lost on the way down, because the last release has no clinics.
+    "invitations": lambda *_: {"clinic_id": None, "member_role": None, "role": "doctor"},
     "guardians": lambda *_: {"may_see": True},
     "patients": lambda row, _: {"id": row["user_id"]},
     "visit_types": lambda *_: {"duration_minutes": 30},
@@ -81,12 +83,11 @@ async def engine(backend: str, tmp_path: Path) -> AsyncIterator[AsyncEngine]:
 
 async def test_no_row_is_lost_on_the_way_down_and_up(engine: AsyncEngine) -> None:
     await schema.upgrade(engine)
-    ids: dict[str, list[UUID]] = {}
+    made: dict[str, list[Row]] = {}
     async with Database(engine).write() as transaction:
         for table in Base.metadata.sorted_tables:
-            made = list(make_rows(table, ids))
-            await transaction.execute(insert(table), made)
-            ids[table.name] = [row["id"] for row in made if "id" in row]
+            made[table.name] = list(make_rows(table, made))
+            await transaction.execute(insert(table), made[table.name])
     before = await count_rows(engine)
     assert set(before.values()) == {ROWS}
     assert before.keys() == Base.metadata.tables.keys()
@@ -111,20 +112,20 @@ async def count_rows(engine: AsyncEngine) -> dict[str, int]:
         }
 
 
-def make_rows(table: Table, ids: dict[str, list[UUID]]) -> Iterator[Row]:
+def make_rows(table: Table, made: dict[str, list[Row]]) -> Iterator[Row]:
     for number in range(ROWS):
-        row = {column.name: make_value(table, column, number, ids) for column in table.columns}
+        row = {column.name: make_value(table, column, number, made) for column in table.columns}
         special = SPECIAL.get(table.name)
         yield row | special(row, number) if special else row
 
 
-def make_value(table: Table, column: Column[Any], number: int, ids: dict[str, list[UUID]]) -> Any:
+def make_value(table: Table, column: Column[Any], number: int, made: dict[str, list[Row]]) -> Any:
     for key in column.foreign_keys:
         # The other row of the same table may be inserted later.
         if key.column.table is table:
             return None
         # A guardian is another patient.
-        return ids[key.column.table.name][(number + (column.name == "guardian_id")) % ROWS]
+        return made[key.column.table.name][(number + (column.name == "guardian_id")) % ROWS][key.column.name]
     if isinstance(column.type, Enum):
         return column.type.enums[number % len(column.type.enums)]
     if isinstance(column.type, Integer) and not column.primary_key:

@@ -33,6 +33,7 @@ ERASED = {
     "offers.specialty_key",
     "offers.visit_key",
     "password_resets.token_hash",
+    "patient_words.word",
     "patients.email",
     "patients.locale",
     "patients.name",
@@ -54,6 +55,8 @@ ERASED = {
 """Erased with the account that they belong to. Texts of an appointment are erased with its patient."""
 
 KEPT = {
+    "clinic_patients.file_number",
+    "clinic_patients.note",
     "appointments.cancel_reason",
     "appointments.reason",
     "audit_events.address",

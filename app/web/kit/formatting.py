@@ -7,10 +7,10 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-import phonenumbers
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_interval, format_time, get_timezone_location
 
+from app.core.phone_numbers import format_phone
 from app.core.text import capitalize_first, isolate
 from app.scheduling.intervals import to_instant
 from app.scheduling.status import AppointmentStatus
@@ -248,7 +248,7 @@ class Formatter:
 
     def phone(self, number: str) -> str:
         """+44 20 7183 8750, for a number in the format E.164."""
-        return phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+        return format_phone(number)
 
     def browser(self, user_agent: str) -> str:
         """Firefox (Linux): the name of a browser and its system, from a User-Agent."""
