@@ -12,13 +12,23 @@ import pytest
 from sqlalchemy import text
 
 from app.core.errors import DomainError
-from app.core.permissions import Role
+from app.core.permissions import Dependants, GuardianRight, Role, Scope
 from app.db.database import Database, Transaction
-from app.repositories import accounts, audit, doctors, login_attempts, mail_counts, search_bounds, search_offers
+from app.repositories import (
+    accounts,
+    appointments,
+    audit,
+    doctors,
+    login_attempts,
+    mail_counts,
+    search_bounds,
+    search_offers,
+)
 from app.repositories.audit import AuditRecord
 from app.repositories.doctor_schedules import get_doctor_schedule
 from app.repositories.search_offers import Criteria
 from app.scheduling.intervals import to_instant
+from app.scheduling.status import ACTIVE
 from app.scheduling.tie_break import RING_SIZE
 from app.scheduling.visits import VisitMode
 from app.services.audit import REPEAT_INTERVAL
@@ -219,6 +229,17 @@ async def get_schedule_of_unknown_doctor(transaction: Transaction) -> None:
         await get_doctor_schedule(transaction, uuid4(), (to_instant(NOW), to_instant(LATER)), patient=(uuid4(), NOW))
 
 
+def page_upcoming(transaction: Transaction, scope: Scope) -> Awaitable[Any]:
+    return appointments.page_appointments(
+        transaction, scope, as_of=NOW, since=NOW, until=None, statuses=ACTIVE, after=None, limit=16
+    )
+
+
+def list_next(transaction: Transaction, scope: Scope) -> Awaitable[Any]:
+    return appointments.list_next(transaction, scope, since=NOW)
+
+
+OF_CHILDREN = Scope(dependants=Dependants(uuid4(), GuardianRight.SEE, NOW.date()))
 CRITERIA = {
     "": Criteria(),
     "specialty_key_": Criteria(specialty="Specialty 7", language="es", mode=VisitMode.VIDEO),
@@ -295,6 +316,19 @@ PLAN_CASES = [
         get_schedule_of_unknown_doctor,
         ("appointments_patient_id_start_time_id_idx",),
         avoids="Seq Scan on appointments|SCAN appointments",
+    ),
+    *(
+        PlanCase(
+            name,
+            query,
+            ("appointments_patient_(id_start_time_id_idx|busy)",),
+            avoids="Seq Scan on appointments|SCAN appointments",
+        )
+        for name, query in {
+            "upcoming visits of a patient": partial(page_upcoming, scope=Scope(patient_id=uuid4())),
+            "upcoming visits of the children of a patient": partial(page_upcoming, scope=OF_CHILDREN),
+            "next visit of each child of a patient": partial(list_next, scope=OF_CHILDREN),
+        }.items()
     ),
 ]
 
