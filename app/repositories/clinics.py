@@ -12,7 +12,7 @@ from app.core.clinic_permissions import OnlineBooking
 from app.core.errors import DomainError
 from app.db.database import Transaction
 from app.db.records import read_record
-from app.models import Clinic, ClinicDoctor, Member
+from app.models import Clinic, ClinicDoctor, Member, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,16 @@ async def works_for_a_clinic(transaction: Transaction, doctor_id: UUID) -> bool:
         .where(ClinicDoctor.doctor_id == doctor_id, Clinic.closed_at.is_(None))
     )
     return await transaction.scalar(found.limit(1)) is not None
+
+
+async def list_doctors(transaction: Transaction, clinic_id: UUID) -> Sequence[tuple[UUID, str]]:
+    """Return the ids and the names of the doctors of a clinic, by their names."""
+    found = (
+        select(User.id, User.name)
+        .join(ClinicDoctor, ClinicDoctor.doctor_id == User.id)
+        .where(ClinicDoctor.clinic_id == clinic_id)
+    )
+    return [(row.id, row.name) for row in await transaction.execute(found.order_by(User.name_key, User.id))]
 
 
 async def list_allowing_doctors(transaction: Transaction, clinic_id: UUID) -> frozenset[UUID]:

@@ -19,7 +19,7 @@ from app.web.admin import (
     profile_reviews,
     suspended_doctors,
 )
-from app.web.clinic import people
+from app.web.clinic import member, people
 from app.web.doctor import (
     clock_changes,
     conflicts,
@@ -64,6 +64,7 @@ PAGE_ROUTERS = [
         invitations,
         clinics,
         people,
+        member,
         invitation,
         profile_reviews,
         break_glass,

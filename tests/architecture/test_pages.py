@@ -62,6 +62,7 @@ EXCEPTIONS = {
     "POST /practice/visits/{appointment_id}/cancel": "ChangeForPatientsPage",
     # Cancelling an invitation grants nothing, but sending one does.
     "POST /clinic/{clinic_id}/people": "FreshManagerPage",
+    "POST /clinic/{clinic_id}/people/{user_id}": "FreshManagerPage",
     "POST /office/invitations/{invitation_id}/cancel": "InvitationsPage",
     # Visits of patients, shown to an administrator.
     "POST /office/users/{user_id}/break-glass": "BreakGlassPage",

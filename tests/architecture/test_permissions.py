@@ -65,6 +65,8 @@ KINDS_OF_ACCOUNTS = {
         "services/clinics.py: role is MemberRole.DOCTOR",
         "services/invitations.py: invitation.member_role is MemberRole.DOCTOR",
         "services/members.py: role.role is MemberRole.DOCTOR",
+        "web/clinic/member.py: role is not MemberRole.DOCTOR",
+        "web/clinic/member.py: role in had",
     },
     "a clinic keeps a manager, whose invitations end with the role": {
         "repositories/members.py: Member.role == MemberRole.MANAGER",

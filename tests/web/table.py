@@ -102,6 +102,7 @@ PAGES: Table = {
     ],
     "/clinic": [(DOCTOR, "/clinic"), (PATIENT, "/clinic")],
     "/clinic/{clinic_id:uuid}/people": [(DOCTOR, "/clinic/{clinic}/people")],
+    "/clinic/{clinic_id:uuid}/people/{user_id:uuid}": [(DOCTOR, "/clinic/{clinic}/people/{doctor}")],
     "/office/clinics": [(ADMIN, "/office/clinics")],
     "/office/invitations": [(ADMIN, "/office/invitations")],
     "/office/users": [(ADMIN, "/office/users"), (ADMIN, "/office/users?status=erased")],

@@ -7,7 +7,7 @@ import pytest
 
 from app.adapters.mail import Mail
 from tests.api.clinics import accept_as, get_roles, invite, join, make_clinic
-from tests.conftest import SetClock, read_token
+from tests.conftest import Register, SetClock, read_token
 from tests.people import Person
 from tests.web.conftest import Forms
 from tests.web.markup import read_text
@@ -137,3 +137,56 @@ async def test_administrator_invites_a_manager_where_there_is_none(
     refused = await forms.send(path, on=OFFICE, email="other@example.com")
     assert refused.status_code == 409
     assert "This clinic has a manager" in refused.text
+
+
+async def test_manager_changes_roles_and_scope(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, patient: Person, people: str
+) -> None:
+    clinic_id = people.split("/")[2]
+    await join(doctor, clinic_id, patient, "nurse", valid_until="2026-12-24")
+    await forms.sign_in(doctor)
+    path = f"{people}/{patient.id}"
+    assert f'href="{path}"' in (await client.get(people)).text
+    shown = (await client.get(path)).text
+    assert re.search(r'name="role_nurse" value="yes" checked', shown)
+    assert 'value="2026-12-24"' in shown
+    assert 'name="role_doctor"' not in shown
+    [version] = re.findall(r'name="content_version" value="([^"]+)"', shown)
+    changes = {"role_receptionist": "yes", "until_receptionist": "2026-12-31", f"sees_{doctor.id}": "yes"}
+    response = await forms.send(path, content_version=version, **changes)
+    assert (response.status_code, response.headers["Location"]) == (303, people)
+    member = (await doctor.get(f"/clinics/{clinic_id}/members/{patient.id}")).json()
+    assert member["roles"] == [{"role": "receptionist", "valid_from": None, "valid_until": "2026-12-31"}]
+    assert member["doctors"] == [doctor.id]
+    outdated = await forms.send(path, content_version=version, role_nurse="yes")
+    assert outdated.status_code == 412
+    assert re.search(r'name="role_receptionist" value="yes" checked', outdated.text), "the current state is shown"
+    assert not re.search(r'name="role_nurse" value="yes" checked', outdated.text)
+
+
+async def test_refused_change_of_roles_is_shown_again(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, people: str
+) -> None:
+    await forms.sign_in(doctor)
+    path = f"{people}/{doctor.id}"
+    [version] = re.findall(r'name="content_version" value="([^"]+)"', (await client.get(path)).text)
+    refused = await forms.send(path, content_version=version, role_doctor="yes")
+    assert refused.status_code == 409
+    assert "A clinic needs a manager" in refused.text
+    assert not re.search(r'name="role_manager" value="yes" checked', refused.text)
+    assert (await forms.send(path, content_version=version)).status_code == 422
+    assert await get_roles(doctor) == ["manager", "doctor"]
+
+
+async def test_doctor_who_has_left_stays_in_a_scope_that_is_shown(
+    forms: Forms, client: httpx2.AsyncClient, doctor: Person, patient: Person, register: Register, people: str
+) -> None:
+    clinic_id, colleague = people.split("/")[2], await register("doctor", name="Dr B")
+    await join(doctor, clinic_id, colleague, "doctor")
+    await join(doctor, clinic_id, patient, "nurse")
+    await doctor.patch(f"/clinics/{clinic_id}/members/{patient.id}", {"doctors": [colleague.id]})
+    await colleague.delete(f"/clinics/{clinic_id}/members/{colleague.id}")
+    await forms.sign_in(doctor)
+    shown = (await client.get(f"{people}/{patient.id}")).text
+    assert "A doctor who has left" in shown
+    assert f'name="sees_{colleague.id}" value="yes" checked' in shown

@@ -187,6 +187,8 @@ async def send_forms_with_rules_of_doctors(visitor: Visitor) -> None:
     await visitor.enter(DOCTOR)
     people = "/clinic/{clinic_id:uuid}/people"
     await send(people, "/clinic/{clinic}/people", email="nurse@example.com", role="nurse", valid_until="2026-12-31")
+    member = people + "/{user_id:uuid}"
+    await send(member, "/clinic/{clinic}/people/{doctor}", role_manager="yes", role_doctor="yes")
     for action in ("/invitations/{invitation_id:uuid}/cancel", "/{user_id:uuid}/remove"):
         await send(people + action, "/clinic/{clinic}/people")
     hours, extra, time_off = "/practice/hours", "/practice/hours/extra", "/practice/hours/time-off"
