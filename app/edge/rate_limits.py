@@ -1,6 +1,7 @@
 """Rate limits by address, and the headers that tell clients what is left."""
 
 import asyncio
+import re
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -45,6 +46,8 @@ class RateLimitMiddleware:
         self.render_problem = render_problem
         self.pausing = 0
         self._credential_paths: frozenset[str] | None = None
+        self._credential_patterns: list[re.Pattern[str]] = []
+        """The paths with parameters, such as that of the invitations to a clinic."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application, or answer 429."""
@@ -84,9 +87,10 @@ class RateLimitMiddleware:
             return False
         # Found with the first request, because routes are added after the middleware.
         if self._credential_paths is None:
-            # Paths are compared literally, so none of them may have parameters. tests/edge/test_rate_limits.py checks.
-            self._credential_paths = frozenset(route.path for route in credential_routes(scope["app"]))
-        return path in self._credential_paths
+            routes = credential_routes(scope["app"])
+            self._credential_paths = frozenset(route.path for route in routes if not route.param_convertors)
+            self._credential_patterns = [route.path_regex for route in routes if route.param_convertors]
+        return path in self._credential_paths or any(each.match(path) for each in self._credential_patterns)
 
     async def _pause(self) -> None:
         if self.pausing < MAX_DELAYED:

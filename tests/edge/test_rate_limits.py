@@ -153,12 +153,15 @@ LIMITED_PATHS = {
 
 
 def test_routes_with_credentials_have_the_lower_limit(assembled: FastAPI) -> None:
-    routes = credential_routes(assembled)
-    assert {route.path for route in routes} == LIMITED_PATHS
-    assert not any(route.param_convertors for route in routes), "paths are compared as text"
+    assert {route.path for route in credential_routes(assembled)} == LIMITED_PATHS
 
 
-@pytest.mark.parametrize("path", sorted(LIMITED_PATHS))
+def fill_in(path: str) -> str:
+    """Return an address of this path."""
+    return re.sub(r"\{[^}]+\}", "019abcde-f012-7345-8678-9abcdef01234", path)
+
+
+@pytest.mark.parametrize("path", sorted(map(fill_in, LIMITED_PATHS)))
 async def test_routes_with_credentials_share_the_lower_limit(start: Start, path: str) -> None:
     async with client_of(await start(rate_limit_login="2/day")) as client:
         for remaining in (1, 0):
@@ -166,7 +169,7 @@ async def test_routes_with_credentials_share_the_lower_limit(start: Start, path:
             assert response.headers["ratelimit"].startswith(f'"login";r={remaining};')
             assert response.status_code in {303, 401, 403, 422}  # the request is empty
         assert_refused(await client.post(path, json={"email": "ann@example.com"}))
-        for other in LIMITED_PATHS:
+        for other in map(fill_in, LIMITED_PATHS):
             assert_refused(await client.post(other))
             assert_refused(await client.post(f"{other}/"))
         assert (await client.get("/doctors")).status_code == 200
