@@ -69,11 +69,11 @@ class PostForms(HTMLParser):
             self.found[-1][2][self._textarea] = field_type, value + data
 
     def typed(self, action: str) -> dict[str, str]:
-        """Return the values of the fields of one of the forms."""
+        """Return the values of the fields of one of the forms. Others with the same address have only buttons."""
         return next(
             {name: value for name, (_, value) in visible.items()}
             for sent_to, _, visible in self.found
-            if sent_to == action
+            if sent_to == action and visible
         )
 
 
@@ -83,6 +83,7 @@ def change_value(name: str, field_type: str, before: str) -> str:
         changed = {
             "time_zone": "Europe/Vienna",
             "locale": "es",
+            "country": "AT",
             "repeats": "FREQ=DAILY",
             "mode": "video",
             "role": "nurse",
