@@ -126,7 +126,8 @@ async def find_alike(
     same_name: list[ColumnElement[bool]] = [Patient.name_key == key]
     if birth_date:
         same_name.append(or_(Patient.birth_date == birth_date, Patient.birth_date.is_(None)))
-    alike = and_(has_word(clinic_id, key.split()[0]), *same_name)
+    # A name of apostrophes only has no words, and nobody is found by it.
+    alike = and_(has_word(clinic_id, key.partition(" ")[0]), *same_name)
     if phone:
         initials = Patient.name_key.startswith(key[:_INITIALS], autoescape=True)
         alike = or_(alike, and_(has_word(clinic_id, phone_prefix(phone)), Patient.phone == phone, initials))

@@ -161,6 +161,12 @@ async def test_twin_is_made_only_on_purpose(desk: Person, path: str, admin: Pers
         assert (await desk.post(path, other)).status_code == 201
 
 
+async def test_name_without_words_can_be_added(desk: Person, path: str) -> None:
+    name = "\N{MODIFIER LETTER APOSTROPHE}"
+    assert (await desk.post(path, {"name": name, "phone": "020 7183 8750"})).json()["patient"]["name"] == name
+    assert await find(desk, path, "8750") == [name]
+
+
 async def test_patient_who_books_online_is_known_to_the_clinic(
     desk: Person, path: str, database: Database, doctor: Person, patient: Person
 ) -> None:
