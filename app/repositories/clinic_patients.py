@@ -142,10 +142,17 @@ async def find_alike(
 
 
 async def insert_clinic_patient(
-    transaction: Transaction, clinic_id: UUID, patient_id: UUID, *, file_number: str | None, by: UUID, now: datetime
+    transaction: Transaction,
+    clinic_id: UUID,
+    patient_id: UUID,
+    *,
+    file_number: str | None,
+    note: str | None,
+    by: UUID,
+    now: datetime,
 ) -> None:
     """Let a clinic know a patient. Raises ``file_number_taken``."""
-    if not await _insert(transaction, clinic_id, patient_id, file_number=file_number, by=by, now=now):
+    if not await _insert(transaction, clinic_id, patient_id, now, file_number=file_number, note=note, created_by=by):
         raise DomainError("file_number_taken")
     await index_patient(transaction, patient_id)
 
@@ -154,18 +161,19 @@ async def _insert(
     transaction: Transaction,
     clinic_id: UUID,
     patient_id: UUID,
-    *,
-    file_number: str | None,
-    by: UUID | None,
     now: datetime,
+    *,
+    file_number: str | None = None,
+    note: str | None = None,
+    created_by: UUID | None = None,
 ) -> bool:
     values = {
         "clinic_id": clinic_id,
         "patient_id": patient_id,
         "file_number": file_number,
-        "note": None,
+        "note": note,
         "created_at": now,
-        "created_by": by,
+        "created_by": created_by,
     }
     return await insert_or_ignore(transaction, ClinicPatient, values)
 
@@ -185,7 +193,7 @@ async def add_to_clinics_of(transaction: Transaction, doctor_id: UUID, patient_i
     is_new = False
     for clinic_id in clinic_ids.all():
         # Another booking of the patient may do the same at the same time.
-        is_new = await _insert(transaction, clinic_id, patient_id, file_number=None, by=None, now=now) or is_new
+        is_new = await _insert(transaction, clinic_id, patient_id, now) or is_new
     if is_new:
         await index_patient(transaction, patient_id)
 

@@ -120,10 +120,14 @@ async def add_patient(
     patient = PatientRecord(uuid7(), None, created_at=now, **record)
     await patients.insert_patient(transaction, patient)
     await clinic_patients.insert_clinic_patient(
-        transaction, clinic_id, patient.id, file_number=own.get("file_number"), by=by, now=now
+        transaction,
+        clinic_id,
+        patient.id,
+        file_number=own.get("file_number"),
+        note=own.get("note"),
+        by=by,
+        now=now,
     )
-    if own.get("note"):
-        await clinic_patients.update_clinic_patient(transaction, clinic_id, patient.id, {"note": own["note"]})
     return await clinic_patients.get_clinic_patient(transaction, clinic_id, patient.id, doctor_ids=None, now=now)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from app.db.database import Database
 from app.models import Guardian
@@ -170,6 +170,35 @@ async def test_guardian_who_may_only_see_changes_nothing(
         await patient.patch(f"{PATH}/{child}", {"name": "Other"}),
     ):
         assert_problem(answer, 404, "not_found")
+
+
+async def test_person_with_an_account_keeps_their_record(
+    patient: Person, database: Database, register: Register
+) -> None:
+    partner = await register()
+    async with database.write() as transaction:
+        await transaction.execute(
+            insert(Guardian).values(
+                patient_id=UUID(partner.id),
+                guardian_id=UUID(patient.id),
+                relation="partner",
+                may_book=True,
+                may_see=True,
+                created_at=datetime(2026, 12, 1, tzinfo=UTC),
+                created_by=UUID(partner.id),
+            )
+        )
+    own = f"{PATH}/{partner.id}"
+    assert (await patient.get(own)).json()["relation"] == "partner"
+    assert_problem(await patient.patch(own, {"phone": "+442071838750"}), 404, "not_found")
+    assert (await patient.delete(own)).status_code == 204
+    assert_problem(await patient.get(own), 404, "not_found")
+    assert (await partner.get("/patients/me")).json()["name"] == (await partner.get("/auth/me")).json()["name"]
+
+
+async def test_telephone_of_a_child_is_changed_alone(patient: Person, child: str) -> None:
+    changed = (await patient.patch(f"{PATH}/{child}", {"phone": "+442071838750"})).json()
+    assert (changed["patient"]["phone"], changed["valid_until"]) == ("+442071838750", "2038-03-08")
 
 
 async def test_family_holds_one_time_for_its_children(patient: Person, child: str, open_doctor: Person) -> None:

@@ -158,6 +158,14 @@ async def test_former_member_joins_again(doctor: Person, nurse: Person, clinic_i
     ]
 
 
+async def test_members_who_are_not_managers_remove_nobody_but_themselves(
+    doctor: Person, nurse: Person, clinic_id: str
+) -> None:
+    assert_problem(await nurse.delete(member_path(clinic_id, doctor)), 403, "wrong_role")
+    assert (await nurse.delete(member_path(clinic_id, nurse))).status_code == 204
+    assert await get_roles(nurse) == []
+
+
 async def test_last_manager_cannot_leave(doctor: Person, nurse: Person, clinic_id: str) -> None:
     path = member_path(clinic_id, doctor)
     assert_problem(await doctor.delete(path), 409, "last_manager")

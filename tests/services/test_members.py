@@ -52,3 +52,17 @@ async def test_second_of_two_managers_who_leave_waits_for_the_first(
             await leaving
     async with database.read() as transaction:
         assert len((await list_managers(transaction, clinic_id))[clinic_id]) == is_locked
+
+
+async def test_member_who_has_lost_their_role_meanwhile_changes_nothing(
+    doctor: Person, patient: Person, database: Database, clock: SetClock
+) -> None:
+    clinic_id = UUID((await make_clinic(doctor))["id"])
+    # The request was authenticated before the role ended.
+    manager = frozenset({MemberRole.MANAGER})
+    former = ClinicActor(make_actor(patient, Role.PATIENT), clinic_id, date(2026, 12, 1), manager)
+    with pytest.raises(DomainError, match="not_found"):
+        async with database.write() as transaction:
+            await end_membership(transaction, former, UUID(doctor.id), clock.time)
+    async with database.read() as transaction:
+        assert len((await list_managers(transaction, clinic_id))[clinic_id]) == 1
