@@ -179,11 +179,14 @@ async def _insert(
 
 
 async def add_to_clinics_of(transaction: Transaction, doctor_id: UUID, patient_id: UUID, now: datetime) -> None:
-    """Let the clinics of a doctor know a patient who has booked with the doctor."""
+    """Let the clinics for which a doctor works today, in UTC, know a patient who has booked with the doctor."""
+    today = now.date()
     clinic_ids = await transaction.scalars(
         select(ClinicDoctor.clinic_id)
         .where(
             ClinicDoctor.doctor_id == doctor_id,
+            or_(ClinicDoctor.valid_from.is_(None), ClinicDoctor.valid_from <= today),
+            or_(ClinicDoctor.valid_until.is_(None), ClinicDoctor.valid_until >= today),
             ClinicDoctor.clinic_id.not_in(
                 select(ClinicPatient.clinic_id).where(ClinicPatient.patient_id == patient_id)
             ),

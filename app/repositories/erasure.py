@@ -43,6 +43,15 @@ async def erase_patient(transaction: Transaction, patient_id: UUID, now: datetim
     await transaction.execute(delete(Appointment).where(own, Appointment.status == AppointmentStatus.PENDING))
     await transaction.execute(update(Appointment).where(own).values(reason=None, cancel_reason=None))
     await delete_guardians(transaction, patient_id)
+    # Also those of a dependant, whose guardian keeps the account.
+    await transaction.execute(
+        delete(IdempotencyKey).where(
+            or_(
+                IdempotencyKey.body.contains(str(patient_id)),
+                IdempotencyKey.concerns.contains(str(patient_id)),
+            )
+        )
+    )
     await transaction.execute(
         update(Patient)
         .where(Patient.id == patient_id)

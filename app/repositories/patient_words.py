@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, insert, or_, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select
 
 from app.core.text import search_key
 from app.db.database import Transaction
+from app.db.guards import insert_or_ignore
 from app.models import ClinicPatient, Patient, PatientWord
 
 MAX_PHONE_DIGITS = 8
@@ -50,8 +51,9 @@ async def index_patient(transaction: Transaction, patient_id: UUID) -> None:
         for word in list_words(row.name, row.phone, row.birth_date, row.file_number)
     ]
     await transaction.execute(delete(PatientWord).where(PatientWord.patient_id == patient_id))
-    if words:
-        await transaction.execute(insert(PatientWord), words)
+    for word in words:
+        # Another transaction may have written the same words while the DELETE waited for it.
+        await insert_or_ignore(transaction, PatientWord, word)
 
 
 def list_words(name: str, phone: str | None, birth_date: date | None, file_number: str | None) -> set[str]:

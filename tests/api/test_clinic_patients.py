@@ -1,7 +1,7 @@
 """The members of a clinic find, add and edit its patients."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -45,8 +45,8 @@ async def path(database: Database, desk: Person) -> str:
     return f"/clinics/{await make_clinic(database, (desk, MemberRole.RECEPTIONIST))}/patients"
 
 
-async def add_doctor(database: Database, path: str, doctor: Person) -> None:
-    values = {"clinic_id": UUID(path.split("/")[2]), "doctor_id": UUID(doctor.id), "created_at": NOW}
+async def add_doctor(database: Database, path: str, doctor: Person, **days: date) -> None:
+    values = {"clinic_id": UUID(path.split("/")[2]), "doctor_id": UUID(doctor.id), "created_at": NOW, **days}
     async with database.write() as transaction:
         await transaction.execute(insert(ClinicDoctor).values(values))
 
@@ -189,6 +189,16 @@ async def test_patient_who_books_online_is_known_to_the_clinic(
     assert (await patient.delete("/auth/me")).status_code == 204
     assert await find(desk, path, "newname") == []
     assert_problem(await desk.get(f"{path}/{patient.id}"), 404, "not_found")
+
+
+@pytest.mark.parametrize("days", [{"valid_until": date(2026, 11, 30)}, {"valid_from": date(2026, 12, 2)}])
+async def test_clinic_does_not_learn_of_bookings_before_or_after_the_doctors_term(
+    desk: Person, path: str, database: Database, doctor: Person, patient: Person, days: dict[str, date]
+) -> None:
+    await add_doctor(database, path, doctor, **days)
+    await doctor.publish(NINE, FIVE)
+    await patient.book(doctor, TEN)
+    assert await find(desk, path, (await patient.get("/auth/me")).json()["name"]) == []
 
 
 async def test_first_bookings_at_the_same_time_make_the_patient_known_once(

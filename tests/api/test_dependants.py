@@ -201,6 +201,15 @@ async def test_telephone_of_a_child_is_changed_alone(patient: Person, child: str
     assert (changed["patient"]["phone"], changed["valid_until"]) == ("+442071838750", "2038-03-08")
 
 
+async def test_stored_response_is_erased_with_the_child(patient: Person) -> None:
+    body, key = {"name": "Mia Lee", "birth_date": "2020-03-09"}, {"Idempotency-Key": "one"}
+    first = await patient.client.post(PATH, json=body, headers=patient.headers | key)
+    child = first.json()["patient"]["id"]
+    assert (await patient.delete(f"{PATH}/{child}")).status_code == 204
+    again = await patient.client.post(PATH, json=body, headers=patient.headers | key)
+    assert again.json()["patient"]["id"] != child
+
+
 async def test_family_holds_one_time_for_its_children(patient: Person, child: str, open_doctor: Person) -> None:
     sister = await add_child(patient, "Ida Lee")
 
