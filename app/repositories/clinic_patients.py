@@ -126,7 +126,7 @@ async def find_alike(
     same_name: list[ColumnElement[bool]] = [Patient.name_key == key]
     if birth_date:
         same_name.append(or_(Patient.birth_date == birth_date, Patient.birth_date.is_(None)))
-    # A name of apostrophes only has no words, and nobody is found by it.
+    # A name that consists only of apostrophes has no words, so it matches no patient.
     alike = and_(has_word(clinic_id, key.partition(" ")[0]), *same_name)
     if phone:
         initials = Patient.name_key.startswith(key[:_INITIALS], autoescape=True)
